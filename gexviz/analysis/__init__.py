@@ -1,0 +1,1 @@
+"""Pure analysis: arrays and tables in, tables out."""

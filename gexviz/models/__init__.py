@@ -1,0 +1,1 @@
+"""A file a model family, behind the contract of base.py."""
