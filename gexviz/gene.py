@@ -1,0 +1,163 @@
+"""One gene of a study: its people, observed and predicted, and what the predictions are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import lazy_loader
+import numpy as np
+import pandas as pd
+
+from gexviz.cohort.haplotypes import Haplotypes
+from gexviz.errors import GexvizError
+from gexviz.models.base import GeneLocus, PredictsDosages
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from gexviz.study import Study
+
+comparison = lazy_loader.load("gexviz.figures.comparison")
+
+
+class Gene:
+    """One gene of a study, from :meth:`gexviz.study.Study.gene`.
+
+    Attributes
+    ----------
+    id, name : str
+    locus : GeneLocus
+        0-based coordinates.
+    """
+
+    def __init__(self, study: Study, locus: GeneLocus) -> None:
+        self.study = study
+        self.locus = locus
+        self.id = locus.id
+        self.name = locus.name
+
+    def __repr__(self) -> str:
+        where = f"{self.locus.contig}:{self.locus.start + 1:,}-{self.locus.end:,} ({self.locus.strand})"
+        return f"Gene {self.name} ({self.id}), {where}, of {self.study.name}"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Observed and predicted, a row a person; what is not predicted yet is computed now.
+
+        Index sample; ``population`` (if the study has it); ``observed`` (expression as transformed); a column a model, on the
+        model's scale. A model trained on these people stands there with its out-of-fold predictions, and with its
+        in-sample ones in ``MODEL_in_sample``. ``MODEL_haplotype_1``, ``MODEL_haplotype_2`` for models on haplotypes. A
+        model that can't serve the gene has NaN; :meth:`facts` gives the reason.
+        """
+        for model in self.study.model_names:
+            self.study.compute(model, [self.id])
+        return self.stored_table()
+
+    def stored_table(self, models: Sequence[str] | None = None) -> pd.DataFrame:
+        """As :attr:`table`, from what is stored; nothing is computed, missing predictions are NaN."""
+        samples = self.study.samples
+        table = pd.DataFrame(index=samples.index)
+        if "population" in samples:
+            table["population"] = samples["population"]
+        table["observed"] = self.observed
+        for model in self.study.model_names if models is None else models:
+            table = table.join(self.study.gene_columns(model, self.id))
+        return table
+
+    @cached_property
+    def observed(self) -> pd.Series:
+        """Expression by sample, as transformed; NaN throughout for a gene without expression."""
+        values = self.study.cohort.expression.values
+        samples = self.study.samples.index
+        return values.loc[self.id, samples] if self.id in values.index else pd.Series(np.nan, index=samples)
+
+    def facts(self, model: str) -> dict[str, Any]:
+        """Counts and shares behind a stored prediction: haplotypes run, weights found; ``reason`` if there is none."""
+        return self.study.facts(model, self.id)
+
+    def haplotypes(self, model: str) -> Haplotypes:
+        """The distinct sequences that a model reads for this gene, and who carries them."""
+        return self.study.haplotypes(model, self.id)
+
+    def region(self, model: str) -> tuple[int, int]:
+        """What a model may use of the contig: its input window, or its cis window; 0-based half-open."""
+        opened = self.study.model(model)
+        if isinstance(opened, PredictsDosages):
+            return opened.cis_region(self.locus)
+        window = self.study.window(model, self.locus)
+        return window.start, window.end
+
+    def variants(self, model: str) -> pd.DataFrame:
+        """Variants in a model's :meth:`region` that somebody carries.
+
+        Returns
+        -------
+        DataFrame
+            Index ``variant`` (contig:pos:ref:alt, 1-based); ``id``, ``position`` (0-based), ``ref``, ``alt``, ``frequency`` (of
+            ALT among the study's people), ``distance`` (bp to the TSS, downstream positive).
+        """
+        table, dosages = self._read(*self.region(model))
+        frequency = _frequency(dosages)
+        sign = 1 if self.locus.strand == "+" else -1
+        table = table.assign(frequency=frequency, distance=sign * (table["position"] - self.locus.tss))
+        return table[(frequency > 0) & (frequency < 1)].set_index("variant")
+
+    def dosages(self, variants: Sequence[str]) -> pd.DataFrame:
+        """ALT copies of chosen variants, sample x variant; NaN where a call is missing.
+
+        Raises
+        ------
+        GexvizError
+            For a variant that the genotypes don't have.
+        """
+        columns = {}
+        for variant in variants:
+            position = _position(variant)
+            table, dosages = self._read(position, position + 1)
+            found = np.flatnonzero(table["variant"].to_numpy() == variant)
+            if not len(found):
+                raise GexvizError(
+                    f"variant {variant} is not in the study's genotypes",
+                    expected="contig:position:ref:alt, 1-based, as in the variants table",
+                    remedy="choose one of the gene's variants",
+                )
+            columns[variant] = dosages[found[0]]
+        return pd.DataFrame(columns, index=self.study.samples.index)
+
+    def weights(self, model: str) -> pd.DataFrame:
+        """The variant weights of a linear model for this gene; columns of :class:`gexviz.models.base.DosagePrediction`."""
+        opened = self.study.model(model)
+        if not isinstance(opened, PredictsDosages):
+            raise GexvizError(f"{model} has no variant weights", expected="a linear model, as of family predictdb")
+        variants, dosages = self._read(*opened.cis_region(self.locus))
+        return opened.predict_dosages(self.locus, variants, dosages).weights
+
+    def figure(self, models: Sequence[str] | None = None, *, colour_by: str = "population") -> go.Figure:
+        """Predicted against observed, a panel a model, a point a person."""
+        names = list(self.study.model_names if models is None else models)
+        return comparison.side_by_side(
+            self.table,
+            names,
+            colour_by=colour_by if colour_by in self.table else None,
+            scales={n: self.study.spec(n).scale for n in names},
+            gene=self.name,
+        )
+
+    def _read(self, start: int, end: int) -> tuple[pd.DataFrame, np.ndarray]:
+        genotypes = self.study.cohort.genotypes
+        return genotypes.read(self.locus.contig, start, end, list(self.study.samples.index)).dosages()
+
+
+def _frequency(dosages: np.ndarray) -> np.ndarray:
+    known = ~np.isnan(dosages)
+    return np.where(known, dosages, 0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1)
+
+
+def _position(variant: str) -> int:
+    """0-based position of a variant id."""
+    parts = variant.rsplit(":", 3)
+    if len(parts) != 4 or not parts[1].isdigit():
+        raise GexvizError(f"'{variant}' is not a variant", expected="contig:position:ref:alt, as 22:20004537:A:G")
+    return int(parts[1]) - 1

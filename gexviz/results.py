@@ -1,0 +1,246 @@
+"""What was computed, on disk: one SQLite file of per-gene results, each keyed by everything that went into it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gexviz.digests import file_digest
+from gexviz.errors import GexvizError
+
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT);
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, inputs TEXT, samples TEXT, created TEXT);
+CREATE TABLE IF NOT EXISTS genes (
+    kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, shape TEXT, numbers BLOB,
+    PRIMARY KEY (kind, model, gene));
+"""
+
+
+class Run(NamedTuple):
+    """What a set of per-gene results has in common: its inputs (name -> digest or value) and its people, in order."""
+
+    inputs: Mapping[str, str]
+    samples: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Hash of all of it."""
+        return digest_of(dict(self.inputs), self.samples)
+
+
+class Record(NamedTuple):
+    """One gene's result.
+
+    Attributes
+    ----------
+    gene : str
+    key : str
+        Hash of everything that went in, the gene's own place included.
+    reason : str or None
+        Why there are no numbers (the model can't serve the gene); None if there are.
+    facts : dict
+        Counts and shares to show beside the numbers (JSON).
+    numbers : ndarray or None
+        First axis: the run's people.
+    samples : tuple of str
+        The run's people.
+    """
+
+    gene: str
+    key: str
+    reason: str | None
+    facts: dict[str, Any]
+    numbers: np.ndarray | None
+    samples: tuple[str, ...] = ()
+
+
+def digest_of(*parts: Any) -> str:
+    """Hash of JSON-able values, 32 hex digits."""
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+
+
+class Results:
+    """A study's results folder. Written to only when something is put in; a row is written whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Made when first written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(folder)
+        self.path = self.folder / "results.sqlite"
+        self._lock = threading.RLock()
+        self._open: sqlite3.Connection | None = None
+        self._digests: dict[tuple[str, int, int], str] = {}
+        self._samples: dict[int, tuple[str, ...]] = {}
+
+    def file_digest(self, path: Path) -> str:
+        """Content hash of an input, remembered by size and time of change."""
+        stat = path.stat()
+        known = (str(path), stat.st_size, stat.st_mtime_ns)
+        with self._lock:
+            if known not in self._digests:
+                row = self._query("SELECT digest FROM files WHERE path = ? AND size = ? AND mtime = ?", known)
+                self._digests[known] = row[0][0] if row else file_digest(path)
+            return self._digests[known]
+
+    def put(self, kind: str, model: str, run: Run, records: Iterable[Record]) -> None:
+        """Store genes' results, replacing older ones of the same genes; on disk when this returns.
+
+        Raises
+        ------
+        GexvizError
+            For a folder that can't be written or a full disk; what was stored before is untouched.
+        """
+        with self._lock, self._writing() as db:
+            for (path, size, mtime), digest in self._digests.items():
+                db.execute("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (path, size, mtime, digest))
+            run_id = self._run_id(db, run)
+            db.executemany(
+                "INSERT OR REPLACE INTO genes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_row(kind, model, run_id, record) for record in records],
+            )
+
+    def get(self, kind: str, model: str, gene: str) -> Record | None:
+        """One gene's stored result, fresh or not; None if there is none."""
+        found = list(self.records(kind, model, [gene]))
+        return found[0] if found else None
+
+    def records(self, kind: str, model: str, genes: Sequence[str] | None = None) -> Iterator[Record]:
+        """All stored results of a model, or those of some genes; the caller compares keys."""
+        columns = "SELECT gene, key, run, reason, facts, dtype, shape, numbers FROM genes WHERE kind = ? AND model = ?"
+        if genes is not None and len(genes) <= 500:
+            marks = ", ".join("?" * len(genes))
+            rows = self._query(f"{columns} AND gene IN ({marks})", (kind, model, *genes))
+        else:
+            wanted = None if genes is None else set(genes)
+            rows = [r for r in self._query(columns, (kind, model)) if wanted is None or r[0] in wanted]
+        for gene, key, run, reason, facts, dtype, shape, blob in rows:
+            numbers = None if blob is None else np.frombuffer(blob, dtype).reshape(json.loads(shape))
+            yield Record(gene, key, reason, json.loads(facts), numbers, self._samples_of(run))
+
+    def keys(self, kind: str, model: str) -> dict[str, tuple[str, str | None]]:
+        """Key and reason of every stored gene of a model, without its numbers."""
+        return {
+            gene: (key, reason)
+            for gene, key, reason in self._query(
+                "SELECT gene, key, reason FROM genes WHERE kind = ? AND model = ?", (kind, model)
+            )
+        }
+
+    def last_inputs(self, kind: str, model: str) -> dict[str, str] | None:
+        """Inputs of the newest run of a model, to say what has changed since."""
+        rows = self._query(
+            "SELECT inputs FROM runs WHERE id = (SELECT max(run) FROM genes WHERE kind = ? AND model = ?)", (kind, model)
+        )
+        return json.loads(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        """Close the file; it opens again when used."""
+        with self._lock:
+            if self._open is not None:
+                self._open.close()
+            self._open = None
+
+    def _samples_of(self, run: int) -> tuple[str, ...]:
+        if run not in self._samples:
+            self._samples[run] = tuple(json.loads(self._query("SELECT samples FROM runs WHERE id = ?", (run,))[0][0]))
+        return self._samples[run]
+
+    def _run_id(self, db: sqlite3.Connection, run: Run) -> int:
+        row = db.execute("SELECT id FROM runs WHERE digest = ?", (run.digest,)).fetchone()
+        if row:
+            return int(row[0])
+        cursor = db.execute(
+            "INSERT INTO runs (digest, inputs, samples, created) VALUES (?, ?, ?, ?)",
+            (run.digest, json.dumps(dict(run.inputs)), json.dumps(run.samples), datetime.now(UTC).isoformat()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def _query(self, sql: str, values: Sequence[Any]) -> list[tuple]:
+        with self._lock:
+            if self._open is None:
+                if not self.path.is_file():
+                    return []
+                self._open = self._connect()
+            try:
+                return self._open.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._unreadable(error) from None
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from None
+        if version not in (0, _FORMAT):
+            raise GexvizError(
+                f"the results were written by another version of gexviz (format {version})",
+                file=self.path,
+                expected=f"format {_FORMAT}",
+                remedy="use that version, or another results folder",
+            )
+        return db
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept or none."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self._open is None:
+                self._open = self._connect()
+            with self._open as db:
+                db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
+                db.execute("BEGIN IMMEDIATE")
+                yield db
+        except (sqlite3.OperationalError, OSError) as error:
+            self.close()
+            full = "full" in str(error) or "No space" in str(error) or "disk I/O" in str(error)
+            raise GexvizError(
+                "the disk is full" if full else f"the results folder can't be written: {error}",
+                file=self.folder,
+                expected="free space for results" if full else "a folder that this user may write to",
+                remedy="free some space and run again; finished genes are kept"
+                if full
+                else "set `results = \"...\"` under [study] to a folder of yours, or correct its permissions",
+            ) from None
+        except sqlite3.DatabaseError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> GexvizError:
+        return GexvizError(
+            f"the results can't be read: {error}",
+            file=self.path,
+            expected="a results file written by gexviz",
+            remedy="move it away; results are computed again",
+        )
+
+
+def _row(kind: str, model: str, run_id: int, record: Record) -> tuple[Any, ...]:
+    numbers = None if record.numbers is None else np.ascontiguousarray(record.numbers)
+    return (
+        kind,
+        model,
+        record.gene,
+        record.key,
+        run_id,
+        record.reason,
+        json.dumps(record.facts),
+        None if numbers is None else numbers.dtype.str,
+        None if numbers is None else json.dumps(numbers.shape),
+        None if numbers is None else numbers.tobytes(),
+    )

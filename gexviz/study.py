@@ -1,0 +1,455 @@
+"""A study: a cohort, its models and what was computed; the door that the app, notebooks and command line go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import lazy_loader
+import numpy as np
+import pandas as pd
+
+from gexviz.analysis import prediction
+from gexviz.cohort.cohort import Cohort
+from gexviz.cohort.genes import resolve_gene
+from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes, reference_sequence
+from gexviz.cohort.windows import Window, window_of
+from gexviz.config import StudyConfig, read_config
+from gexviz.errors import GexvizError
+from gexviz.models import registry
+from gexviz.models.base import (
+    GeneLocus,
+    KnowsPredictions,
+    Model,
+    ModelSpec,
+    PredictsDosages,
+    PredictsOutOfFold,
+    PredictsSequences,
+)
+from gexviz.results import Record, Results, Run, digest_of
+from gexviz.tasks import Executor, Progress, Task, run
+
+checks = lazy_loader.load("gexviz.cohort.preflight")
+
+Kind = Literal["prediction", "reference"]
+_MOSTLY_N = 0.5
+
+
+class Predicted(NamedTuple):
+    """Predictions of some genes, as tables gene x sample.
+
+    Attributes
+    ----------
+    values : DataFrame
+        What the model predicts; for a model trained on these people, the in-sample predictions.
+    out_of_fold : DataFrame or None
+        Each person's prediction from the fold they were left out of, for models that have it.
+    """
+
+    values: pd.DataFrame
+    out_of_fold: pd.DataFrame | None
+
+    @property
+    def comparable(self) -> pd.DataFrame:
+        """What may be compared with observed expression: out of fold where there is such a thing."""
+        return self.values if self.out_of_fold is None else self.out_of_fold
+
+
+class Study:
+    """An opened study. Files are read when they are first needed.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        From :func:`gexviz.config.read_config`.
+    results : path, optional
+        Results folder, in place of the configured one.
+
+    Raises
+    ------
+    GexvizError
+        If a model's section in the TOML is wrong. Files of the cohort are checked by :meth:`check` and when used.
+    """
+
+    def __init__(self, config: StudyConfig, results: str | Path | None = None) -> None:
+        self.config = config
+        self.cohort = Cohort(config)
+        self.results = Results(Path(results).absolute() if results else config.results_folder)
+        self._results_argument = results
+        self._options = {name: registry.check_options(config, name) for name in config.models}
+        self._models: dict[str, Model] = {}
+
+    # -- what it is ------------------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.config.study.name
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its data are simulated."""
+        return self.config.study.simulated
+
+    @property
+    def genes(self) -> pd.DataFrame:
+        """Annotated genes with expression: index gene id; columns of the annotation (0-based) and ``mean_expression``."""
+        return self.cohort.genes
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """People with genotypes and expression: index sample id; the columns of the samples file."""
+        return self.cohort.samples
+
+    @property
+    def model_names(self) -> list[str]:
+        """The models of the study, in the order of its TOML."""
+        return list(self.config.models)
+
+    def model(self, name: str) -> Model:
+        """Open a model, once.
+
+        Raises
+        ------
+        GexvizError
+            For an unknown name, or if its files can't be read.
+        """
+        if name not in self._options:
+            raise GexvizError(
+                f"the study has no model '{name}'",
+                file=self.config.path,
+                expected="one of " + ", ".join(self._options) if self._options else "a [models.NAME] section",
+                remedy=f"add [models.{name}] to the study's TOML, or choose another",
+            )
+        if name not in self._models:
+            self._models[name] = registry.open_model(name, self.config.models[name].family, self._options[name])
+        return self._models[name]
+
+    def spec(self, name: str) -> ModelSpec:
+        """What a model is."""
+        return self.model(name).spec
+
+    def locus(self, gene: str) -> GeneLocus:
+        """Find a gene by id (with or without version) or symbol.
+
+        Raises
+        ------
+        UnknownGene
+            With the nearest names.
+        """
+        for table in (self.genes, self.cohort.annotation):
+            if gene in table.index:
+                break
+        else:
+            table = self.cohort.annotation
+            gene = resolve_gene(table, gene, self.config.resolve(self.config.cohort.genes))
+            gene = self.cohort.study_id(gene)
+            table = self.genes if gene in self.genes.index else table
+        row = table.loc[gene]
+        return GeneLocus(
+            gene, row["name"], row["contig"], int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
+        )
+
+    def check(self, progress: Progress | None = None) -> pd.DataFrame:
+        """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
+        return checks.preflight(self.cohort, windows=self._windows_to_check(), progress=progress)
+
+    # -- prediction ------------------------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        model: str,
+        genes: Iterable[str] | None = None,
+        *,
+        reference: bool = False,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Predict genes for everybody; what is stored and fresh is not computed again.
+
+        Parameters
+        ----------
+        model : str
+        genes : iterable of str, optional
+            Ids or symbols; all the study's genes if not given.
+        reference : bool
+            Predict the reference sequence in place of people's.
+        executor : Executor, optional
+            Where to compute; see :mod:`gexviz.tasks`.
+        progress : Progress, optional
+            Told after each gene is stored; raises `Cancelled` to stop.
+
+        Returns
+        -------
+        DataFrame
+            ``gene``, ``sample``, ``value``, and ``haplotype_1``, ``haplotype_2`` for models on haplotypes; with `reference`,
+            ``gene``, ``value``. Genes that the model can't serve are not in it: :meth:`status` says why.
+        """
+        loci = self._loci(genes)
+        kind: Kind = "reference" if reference else "prediction"
+        self.compute(model, [g.id for g in loci], kind=kind, executor=executor, progress=progress)
+        records = [r for r in self._fresh(model, kind, loci) if r.numbers is not None]
+        if reference:
+            return pd.DataFrame({"gene": [r.gene for r in records], "value": [float(_numbers(r)[0]) for r in records]})
+        samples = np.array(self.samples.index)
+        table = pd.DataFrame(
+            {
+                "gene": np.repeat([r.gene for r in records], len(samples)),
+                "sample": np.tile(samples, len(records)),
+                "value": _joined([self._values(model, r) for r in records]),
+            }
+        )
+        if records and all(_numbers(r).ndim == 2 for r in records):
+            copies = np.concatenate([_numbers(r) for r in records])
+            table = table.assign(haplotype_1=copies[:, 0], haplotype_2=copies[:, 1])
+        return table
+
+    def compute(
+        self,
+        model: str,
+        genes: Iterable[str] | None = None,
+        *,
+        kind: Kind = "prediction",
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Compute and store what is missing or stale, gene by gene; each gene is on disk before the next is begun."""
+        loci = self._loci(genes)
+        wanted = self._run(model, kind)
+        stored = self.results.keys(kind, model)
+        waiting = [g for g in loci if stored.get(g.id, ("", None))[0] != self._key(wanted, g)]
+        if not waiting:
+            return
+        if kind == "prediction" and isinstance(self.model(model), PredictsSequences | PredictsDosages):
+            self.cohort.require_matching_reference()
+        tasks = [Task(g.id, compute_gene, (self, model, g.id, kind)) for g in waiting]
+        for _, record in run(tasks, executor, progress):
+            self.results.put(kind, model, wanted, [record])
+
+    def status(self, model: str, genes: Iterable[str] | None = None, kind: Kind = "prediction") -> pd.DataFrame:
+        """What is there of a model's predictions.
+
+        Returns
+        -------
+        DataFrame
+            Index gene; ``state`` (ready, stale, missing, unavailable), ``reason`` (of a stale or unavailable gene).
+        """
+        loci = self._loci(genes)
+        stored = self.results.keys(kind, model)
+        wanted = self._run(model, kind)
+        changed = _changed(self.results.last_inputs(kind, model), wanted.inputs)
+        rows = []
+        for gene in loci:
+            key, reason = stored.get(gene.id, (None, None))
+            if key is None:
+                rows.append((gene.id, "missing", None))
+            elif key != self._key(wanted, gene):
+                rows.append((gene.id, "stale", changed or "the gene's place has changed"))
+            else:
+                rows.append((gene.id, "unavailable" if reason else "ready", reason))
+        return pd.DataFrame(rows, columns=["gene", "state", "reason"]).set_index("gene")
+
+    def predicted(self, model: str, genes: Iterable[str] | None = None) -> Predicted:
+        """Stored, fresh predictions as tables gene x sample; nothing is computed.
+
+        Genes without a fresh prediction are left out.
+        """
+        loci = self._loci(genes)
+        records = [r for r in self._fresh(model, "prediction", loci) if r.numbers is not None]
+        samples = self.samples.index
+        values = np.stack([self._values(model, r) for r in records]) if records else np.zeros((0, len(samples)))
+        index = pd.Index([r.gene for r in records], name="gene", dtype=object)
+        return Predicted(pd.DataFrame(values, index=index, columns=samples), self._out_of_fold(model, loci))
+
+    def facts(self, model: str, gene: str) -> dict[str, Any]:
+        """Counts and shares behind a gene's stored prediction, with ``reason`` if the model can't serve it; empty if none."""
+        found = list(self._fresh(model, "prediction", [self.locus(gene)]))
+        return found[0].facts | ({"reason": found[0].reason} if found[0].reason else {}) if found else {}
+
+    def window(self, model: str, gene: GeneLocus) -> Window:
+        """The stretch of reference that a sequence model reads for a gene."""
+        spec = self.spec(model)
+        if spec.window is None or spec.anchor is None:
+            raise GexvizError(f"{model} ({spec.family}) does not read sequence", expected="a model with an input window")
+        return window_of(gene, spec.window, spec.anchor, oriented=spec.strand == "gene_strand")
+
+    def haplotypes(self, model: str, gene: str, samples: Sequence[str] | None = None) -> Haplotypes:
+        """The distinct haplotype sequences of a gene's window, as the model reads them."""
+        policy = self.config.cohort
+        return build_haplotypes(
+            self.cohort.genotypes,
+            self.cohort.reference,
+            self.window(model, self.locus(gene)),
+            list(self.samples.index) if samples is None else samples,
+            missing=policy.missing,
+            unphased=policy.unphased,
+        )
+
+    # -- the inner workings ------------------------------------------------------------------------------------------
+
+    def _loci(self, genes: Iterable[str] | None) -> list[GeneLocus]:
+        if isinstance(genes, str):
+            genes = [genes]
+        if genes is not None:
+            return list({g.id: g for g in map(self.locus, genes)}.values())
+        return [
+            GeneLocus(*row)
+            for row in self.genes[["name", "contig", "tss", "strand", "start", "end"]].itertuples(name=None)
+        ]
+
+    def _run(self, model: str, kind: Kind) -> Run:
+        """Everything that all of a model's predictions depend on."""
+        opened = self.model(model)
+        inputs = {f"model {k}": v for k, v in opened.fingerprint().items()} | {"code": str(prediction.SCHEMA)}
+        reads_sequence = isinstance(opened, PredictsSequences)
+        if reads_sequence:
+            inputs |= self._digests("reference")
+        if kind == "reference":
+            return Run(inputs, ())
+        if reads_sequence or isinstance(opened, PredictsDosages):
+            policy = self.config.cohort
+            inputs |= self._digests("genotypes") | {"missing calls": policy.missing, "unphased calls": policy.unphased}
+        return Run(inputs, tuple(self.samples.index))
+
+    def _digests(self, role: str) -> dict[str, str]:
+        return {f"{role} {path.name}": self.results.file_digest(path) for path in self.cohort.files[role]}
+
+    def _key(self, wanted: Run, gene: GeneLocus) -> str:
+        return digest_of(wanted.digest, gene.id, gene.contig, gene.tss, gene.strand)
+
+    def _fresh(self, model: str, kind: Kind, loci: Sequence[GeneLocus]) -> Iterator[Record]:
+        """Stored records that belong to the files as they are now, in the order of `loci`."""
+        wanted = self._run(model, kind)
+        stored = {r.gene: r for r in self.results.records(kind, model, [g.id for g in loci])}
+        for gene in loci:
+            if gene.id in stored and stored[gene.id].key == self._key(wanted, gene):
+                yield stored[gene.id]
+
+    def _values(self, model: str, record: Record) -> np.ndarray:
+        numbers = _numbers(record)
+        return numbers if numbers.ndim == 1 else prediction.combine(numbers, self.spec(model).haplotypes)
+
+    def _out_of_fold(self, model: str, loci: Sequence[GeneLocus]) -> pd.DataFrame | None:
+        opened = self.model(model)
+        if not isinstance(opened, PredictsOutOfFold):
+            return None
+        known = {g.id: opened.out_of_fold(g) for g in loci}
+        rows = {g: s.reindex(self.samples.index) for g, s in known.items() if s is not None}
+        return pd.DataFrame.from_dict(rows, orient="index", columns=self.samples.index).rename_axis(index="gene")
+
+    def _windows_to_check(self) -> dict[str, tuple[int, int, bool, str | None]]:
+        windows = {}
+        for name in self.config.models:
+            try:
+                spec = self.spec(name)
+            except GexvizError:
+                continue  # said by its own row of the preflight
+            if spec.window is not None and spec.anchor is not None:
+                windows[name] = (spec.window, spec.anchor, spec.strand == "gene_strand", spec.genome)
+        return windows
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reopened, (str(self.config.path), self._results_argument)
+
+
+def load(path: str | Path, results: str | Path | None = None) -> Study:
+    """Open a study.
+
+    Parameters
+    ----------
+    path : path
+        Its ``study.toml``.
+    results : path, optional
+        Results folder, in place of the configured one.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    GexvizError
+        Naming the key and line of what is wrong in the TOML.
+    """
+    return Study(read_config(path), results)
+
+
+@lru_cache(maxsize=2)
+def _reopened(path: str, results: str | None) -> Study:
+    """A study in another process, opened once there."""
+    return load(path, results)
+
+
+def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
+    """Predict one gene: the task that :meth:`Study.compute` runs."""
+    locus = study.locus(gene)
+    key = study._key(study._run(model, kind), locus)
+    opened = study.model(model)
+    reason = opened.unavailable(locus) or _no_sequence(study, model, locus)
+    if reason is not None:
+        return Record(gene, key, reason, {}, None)
+    if kind == "reference":
+        if not isinstance(opened, PredictsSequences):
+            return Record(gene, key, "does not read sequence", {}, None)
+        sequence = reference_sequence(study.cohort.reference, study.window(model, locus))
+        return Record(gene, key, None, {}, prediction.predict_sequences(opened, sequence[None]))
+    predicted = _predict_people(study, opened, model, locus)
+    if isinstance(predicted, str):
+        return Record(gene, key, predicted, {}, None)
+    numbers = predicted.values if predicted.haplotypes is None else predicted.haplotypes
+    return Record(gene, key, None, predicted.facts, numbers)
+
+
+def _predict_people(
+    study: Study, opened: Model, model: str, locus: GeneLocus
+) -> prediction.GenePrediction | str:
+    samples = list(study.samples.index)
+    if isinstance(opened, PredictsSequences):
+        return prediction.predict_haplotypes(opened, study.haplotypes(model, locus.id))
+    if isinstance(opened, PredictsDosages):
+        begin, end = opened.cis_region(locus)
+        variants, dosages = study.cohort.genotypes.read(locus.contig, begin, end, samples).dosages()
+        return prediction.predict_dosages(opened, locus, variants, dosages)
+    if isinstance(opened, KnowsPredictions):
+        known = opened.known_predictions(locus).reindex(samples)
+        if known["value"].isna().all():
+            return "no predictions for this study's people"
+        copies = [c for c in ("haplotype_1", "haplotype_2") if c in known]
+        return prediction.GenePrediction(
+            known["value"].to_numpy(np.float64),
+            known[copies].to_numpy(np.float64) if len(copies) == 2 else None,
+            {"people": int(known["value"].notna().sum())},
+        )
+    raise GexvizError(f"{model} can't predict for people", expected="a family that predicts sequences or dosages")
+
+
+def _no_sequence(study: Study, model: str, locus: GeneLocus) -> str | None:
+    """Why a gene's window has no sequence to read, or None."""
+    if study.spec(model).window is None:
+        return None
+    window = study.window(model, locus)
+    lengths = study.cohort.reference.contigs
+    contig = study.cohort.reference_contig(locus.contig)
+    if contig is None or window.outside(lengths[contig]):
+        return "outside the reference"
+    share = float((reference_sequence(study.cohort.reference, window) == ord("N")).mean())
+    return f"{share:.0%} of the window is N in the reference" if share > _MOSTLY_N else None
+
+
+def _numbers(record: Record) -> np.ndarray:
+    assert record.numbers is not None
+    return record.numbers
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> str | None:
+    """Say which inputs differ between two runs."""
+    if before is None:
+        return None
+    names = sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n))
+    return ", ".join(names) + " changed since" if names else "other people are in the study now"
