@@ -1,4 +1,4 @@
-"""gexviz: why does a sequence model fail across people, at which genes, through which variants?
+"""gexviz: why does a sequence model fail across people, at which genes, through which variants.
 
 >>> import gexviz as gx
 >>> study = gx.demo()                       # or gx.load("study.toml")

@@ -25,8 +25,12 @@ from gexviz.tasks import Progress, local_executor
 build = lazy_loader.load("gexviz.demo_study.build")
 demo_study = lazy_loader.load("gexviz.demo_study")
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False,
-                  help="Why does a sequence model fail across people, at which genes, through which variants?")  # fmt: skip
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Why does a sequence model fail across people, at which genes, through which variants?",
+)
 train = typer.Typer(no_args_is_help=True, help="Train models on the cohort.")
 demo = typer.Typer(no_args_is_help=True, help="The simulated demo study.")
 app.add_typer(train, name="train")
@@ -44,9 +48,7 @@ Jobs = Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to use
 
 
 @app.callback()
-def options(
-    *, debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
-) -> None:
+def options(*, debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
     """Options of every command."""
     _debug.append(debug)
 
@@ -100,11 +102,13 @@ def train_linear(
     maf: Annotated[float, typer.Option(help="Least frequency of the rarer allele.")] = 0.01,
     alpha: Annotated[float, typer.Option(help="Elastic-net mixing: 1 lasso, 0 ridge.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 1,
-    keep: Annotated[str, typer.Option(help="Genes that go into the file: significant (PredictDB's rule), or all.")] = "significant",
+    keep: Annotated[
+        str, typer.Option(help="Genes that go into the file: significant (PredictDB's rule), or all.")
+    ] = "significant",
     jobs: Jobs = 1,
     results: ResultsFolder = None,
 ) -> None:
-    """Train elastic nets as PrediXcan does; writes a PredictDB file and, beside it, out-of-fold predictions of everybody."""
+    """Train elastic nets as PrediXcan does; writes a PredictDB file and out-of-fold predictions beside it."""
     settings = LinearSettings(window=window, maf=maf, alpha=alpha, seed=seed, keep=keep)
     opened = load(study, results)
     with _progress("training") as progress, local_executor(jobs) as executor:
@@ -125,7 +129,8 @@ def predict(
 ) -> None:
     """Predict expression of every person; what is stored and fresh is not computed again.
 
-    Writes gene, sample, value (with --reference: gene, value). A model trained on the cohort is applied to the people it
+    Writes gene, sample, value (with --reference: gene, value). A model trained on the cohort is applied to the people
+    it
     was trained on: `gexviz evaluate` uses its out-of-fold predictions instead.
     """
     opened = load(study, results)

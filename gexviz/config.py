@@ -116,7 +116,9 @@ class StudyConfig(_Section):
             file=self.path,
             place=self.place(*keys),
             expected="a file (paths are relative to the study's TOML)",
-            remedy=f"did you mean {' or '.join(near)}?" if near else f"correct the path, or put the file in {full.parent}",
+            remedy=f"did you mean {' or '.join(near)}?"
+            if near
+            else f"correct the path, or put the file in {full.parent}",
         )
 
 
@@ -148,7 +150,9 @@ def read_config(path: str | Path) -> StudyConfig:
             remedy="give the path of a study's TOML; `gexviz demo path` prints the demo's",
         ) from None
     except (UnicodeDecodeError, PermissionError) as error:
-        raise GexvizError(f"can't read the study file: {error}", file=path, expected="a readable UTF-8 TOML file") from None
+        raise GexvizError(
+            f"can't read the study file: {error}", file=path, expected="a readable UTF-8 TOML file"
+        ) from None
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -162,7 +166,9 @@ def read_config(path: str | Path) -> StudyConfig:
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
         raise _readable(first, path, lines) from None
     except TypeError:
-        raise GexvizError("unexpected top-level keys", file=path, expected="[study], [cohort] and [models.NAME]") from None
+        raise GexvizError(
+            "unexpected top-level keys", file=path, expected="[study], [cohort] and [models.NAME]"
+        ) from None
 
 
 def _key_lines(text: str) -> dict[tuple[str, ...], int]:

@@ -46,7 +46,8 @@ class Gene:
     def table(self) -> pd.DataFrame:
         """Observed and predicted, a row a person; what is not predicted yet is computed now.
 
-        Index sample; ``population`` (if the study has it); ``observed`` (expression as transformed); a column a model, on the
+        Index sample; ``population`` (if the study has it); ``observed`` (expression as transformed); a column a model,
+        on the
         model's scale. A model trained on these people stands there with its out-of-fold predictions, and with its
         in-sample ones in ``MODEL_in_sample``. ``MODEL_haplotype_1``, ``MODEL_haplotype_2`` for models on haplotypes. A
         model that can't serve the gene has NaN; :meth:`facts` gives the reason.
@@ -95,14 +96,19 @@ class Gene:
         Returns
         -------
         DataFrame
-            Index ``variant`` (contig:pos:ref:alt, 1-based); ``id``, ``position`` (0-based), ``ref``, ``alt``, ``frequency`` (of
+            Index ``variant`` (contig:pos:ref:alt, 1-based); ``id``, ``position`` (0-based), ``ref``, ``alt``,
+            ``frequency`` (of
             ALT among the study's people), ``distance`` (bp to the TSS, downstream positive).
         """
-        table, dosages = self._read(*self.region(model))
+        table, dosages = self.read_dosages(model)
         frequency = _frequency(dosages)
         sign = 1 if self.locus.strand == "+" else -1
         table = table.assign(frequency=frequency, distance=sign * (table["position"] - self.locus.tss))
         return table[(frequency > 0) & (frequency < 1)].set_index("variant")
+
+    def read_dosages(self, model: str) -> tuple[pd.DataFrame, np.ndarray]:
+        """All variants in a model's :meth:`region` and their dosages (variant, sample), as the genotypes have them."""
+        return self._read(*self.region(model))
 
     def dosages(self, variants: Sequence[str]) -> pd.DataFrame:
         """ALT copies of chosen variants, sample x variant; NaN where a call is missing.
@@ -127,7 +133,7 @@ class Gene:
         return pd.DataFrame(columns, index=self.study.samples.index)
 
     def weights(self, model: str) -> pd.DataFrame:
-        """The variant weights of a linear model for this gene; columns of :class:`gexviz.models.base.DosagePrediction`."""
+        """A linear model's weights for this gene; columns of :class:`gexviz.models.base.DosagePrediction`."""
         opened = self.study.model(model)
         if not isinstance(opened, PredictsDosages):
             raise GexvizError(f"{model} has no variant weights", expected="a linear model, as of family predictdb")

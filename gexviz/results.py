@@ -22,7 +22,8 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT);
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, inputs TEXT, samples TEXT, created TEXT);
 CREATE TABLE IF NOT EXISTS genes (
-    kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, shape TEXT, numbers BLOB,
+    kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, shape TEXT, numbers
+    BLOB,
     PRIMARY KEY (kind, model, gene));
 """
 
@@ -144,7 +145,8 @@ class Results:
     def last_inputs(self, kind: str, model: str) -> dict[str, str] | None:
         """Inputs of the newest run of a model, to say what has changed since."""
         rows = self._query(
-            "SELECT inputs FROM runs WHERE id = (SELECT max(run) FROM genes WHERE kind = ? AND model = ?)", (kind, model)
+            "SELECT inputs FROM runs WHERE id = (SELECT max(run) FROM genes WHERE kind = ? AND model = ?)",
+            (kind, model),
         )
         return json.loads(rows[0][0]) if rows else None
 
@@ -216,7 +218,7 @@ class Results:
                 expected="free space for results" if full else "a folder that this user may write to",
                 remedy="free some space and run again; finished genes are kept"
                 if full
-                else "set `results = \"...\"` under [study] to a folder of yours, or correct its permissions",
+                else 'set `results = "..."` under [study] to a folder of yours, or correct its permissions',
             ) from None
         except sqlite3.DatabaseError as error:
             raise self._unreadable(error) from None

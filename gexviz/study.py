@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,27 +14,20 @@ import pandas as pd
 from gexviz.analysis import prediction
 from gexviz.cohort.cohort import Cohort
 from gexviz.cohort.genes import resolve_gene
-from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes, reference_sequence
+from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes
 from gexviz.cohort.windows import Window, window_of
+from gexviz.computing import Kind, compute_gene
 from gexviz.config import StudyConfig, read_config
 from gexviz.errors import GexvizError
+from gexviz.gene import Gene
 from gexviz.models import registry
-from gexviz.models.base import (
-    GeneLocus,
-    KnowsPredictions,
-    Model,
-    ModelSpec,
-    PredictsDosages,
-    PredictsOutOfFold,
-    PredictsSequences,
-)
+from gexviz.models.base import GeneLocus, Model, ModelSpec, PredictsDosages, PredictsOutOfFold, PredictsSequences
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
 checks = lazy_loader.load("gexviz.cohort.preflight")
-
-Kind = Literal["prediction", "reference"]
-_MOSTLY_N = 0.5
+evaluating = lazy_loader.load("gexviz.evaluating")
+training = lazy_loader.load("gexviz.training")
 
 
 class Predicted(NamedTuple):
@@ -95,7 +88,7 @@ class Study:
 
     @property
     def genes(self) -> pd.DataFrame:
-        """Annotated genes with expression: index gene id; columns of the annotation (0-based) and ``mean_expression``."""
+        """Annotated genes with expression: index gene id; the annotation's columns (0-based), ``mean_expression``."""
         return self.cohort.genes
 
     @property
@@ -184,7 +177,8 @@ class Study:
         Returns
         -------
         DataFrame
-            ``gene``, ``sample``, ``value``, and ``haplotype_1``, ``haplotype_2`` for models on haplotypes; with `reference`,
+            ``gene``, ``sample``, ``value``, and ``haplotype_1``, ``haplotype_2`` for models on haplotypes; with
+            `reference`,
             ``gene``, ``value``. Genes that the model can't serve are not in it: :meth:`status` says why.
         """
         loci = self._loci(genes)
@@ -264,7 +258,7 @@ class Study:
         return Predicted(pd.DataFrame(values, index=index, columns=samples), self._out_of_fold(model, loci))
 
     def facts(self, model: str, gene: str) -> dict[str, Any]:
-        """Counts and shares behind a gene's stored prediction, with ``reason`` if the model can't serve it; empty if none."""
+        """Counts and shares behind a gene's stored prediction; ``reason`` if it can't be served; empty if none."""
         found = list(self._fresh(model, "prediction", [self.locus(gene)]))
         return found[0].facts | ({"reason": found[0].reason} if found[0].reason else {}) if found else {}
 
@@ -272,7 +266,9 @@ class Study:
         """The stretch of reference that a sequence model reads for a gene."""
         spec = self.spec(model)
         if spec.window is None or spec.anchor is None:
-            raise GexvizError(f"{model} ({spec.family}) does not read sequence", expected="a model with an input window")
+            raise GexvizError(
+                f"{model} ({spec.family}) does not read sequence", expected="a model with an input window"
+            )
         return window_of(gene, spec.window, spec.anchor, oriented=spec.strand == "gene_strand")
 
     def haplotypes(self, model: str, gene: str, samples: Sequence[str] | None = None) -> Haplotypes:
@@ -286,6 +282,85 @@ class Study:
             missing=policy.missing,
             unphased=policy.unphased,
         )
+
+    def gene(self, gene: str) -> Gene:
+        """One gene, by id (with or without version) or symbol."""
+        return Gene(self, self.locus(gene))
+
+    def gene_columns(self, model: str, gene: str) -> pd.DataFrame:
+        """Stored predictions of one gene: index sample; columns as in :attr:`gexviz.gene.Gene.table`."""
+        locus = self.locus(gene)
+        samples = self.samples.index
+        record = next((r for r in self._fresh(model, "prediction", [locus]) if r.numbers is not None), None)
+        missing = np.full(len(samples), np.nan)
+        columns = {model: missing if record is None else self._values(model, record)}
+        if record is not None and _numbers(record).ndim == 2:
+            columns |= {f"{model}_haplotype_{copy}": _numbers(record)[:, copy - 1] for copy in (1, 2)}
+        opened = self.model(model)
+        if isinstance(opened, PredictsOutOfFold):
+            folds = opened.out_of_fold(locus)
+            left_out = missing if folds is None else folds.reindex(samples).to_numpy()
+            columns = {model: left_out, f"{model}_in_sample": columns[model]}
+        return pd.DataFrame(columns, index=samples)
+
+    # -- evaluation ------------------------------------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        model: str,
+        *,
+        by: Literal["gene", "individual"] = "gene",
+        null: str = "analytic",
+        population: str | None = None,
+        seed: int = 0,
+    ) -> pd.DataFrame:
+        """Compare stored predictions with observed expression; nothing is predicted anew.
+
+        Only people who were not in the model's training count: out-of-fold predictions where there are any, else people
+        outside the splits of ``trained_on``.
+
+        Parameters
+        ----------
+        model : str
+        by : {"gene", "individual"}
+            Across individuals, a row a gene; or across genes, a row a person.
+        null : {"analytic", "permutation", "random_weights"}
+            What p and q are computed against; see :mod:`gexviz.analysis.nulls`.
+        population : str, optional
+            One population; ``"each"`` for all, one by one; ``"pooled"`` for their pooled correlation; everybody
+            together
+            if not given.
+        seed : int
+            Of the random nulls.
+
+        Returns
+        -------
+        DataFrame
+            Columns of :func:`gexviz.analysis.evaluation.evaluate_genes`, ``evaluate_groups``, ``pool_groups`` or
+            ``evaluate_individuals``. ``attrs["people"]`` says which people were used.
+        """
+        return evaluating.evaluate(self, model, by=by, null=null, population=population, seed=seed)
+
+    def benchmark(self, models: Sequence[str] | None = None) -> pd.DataFrame:
+        """The three rows of the field's benchmark table for each model, published figures beside.
+
+        Columns of :func:`gexviz.analysis.benchmark.benchmark_rows`. The reference correlation is mean prediction
+        against
+        mean expression; models whose predictions are differences from a gene's mean (dosage models) have none.
+        """
+        return evaluating.benchmark(self, self.model_names if models is None else models)
+
+    def train_linear(
+        self,
+        out: str | Path,
+        genes: Iterable[str] | None = None,
+        *,
+        settings: Any = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Train elastic nets as PrediXcan does; see :func:`gexviz.training.train_linear`."""
+        return training.train_linear(self, Path(out), self._loci(genes), settings, executor=executor, progress=progress)
 
     # -- the inner workings ------------------------------------------------------------------------------------------
 
@@ -315,6 +390,10 @@ class Study:
 
     def _digests(self, role: str) -> dict[str, str]:
         return {f"{role} {path.name}": self.results.file_digest(path) for path in self.cohort.files[role]}
+
+    def key(self, model: str, kind: Kind, gene: GeneLocus) -> str:
+        """Hash of everything that a gene's prediction depends on, as the files are now."""
+        return self._key(self._run(model, kind), gene)
 
     def _key(self, wanted: Run, gene: GeneLocus) -> str:
         return digest_of(wanted.digest, gene.id, gene.contig, gene.tss, gene.strand)
@@ -380,62 +459,6 @@ def load(path: str | Path, results: str | Path | None = None) -> Study:
 def _reopened(path: str, results: str | None) -> Study:
     """A study in another process, opened once there."""
     return load(path, results)
-
-
-def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
-    """Predict one gene: the task that :meth:`Study.compute` runs."""
-    locus = study.locus(gene)
-    key = study._key(study._run(model, kind), locus)
-    opened = study.model(model)
-    reason = opened.unavailable(locus) or _no_sequence(study, model, locus)
-    if reason is not None:
-        return Record(gene, key, reason, {}, None)
-    if kind == "reference":
-        if not isinstance(opened, PredictsSequences):
-            return Record(gene, key, "does not read sequence", {}, None)
-        sequence = reference_sequence(study.cohort.reference, study.window(model, locus))
-        return Record(gene, key, None, {}, prediction.predict_sequences(opened, sequence[None]))
-    predicted = _predict_people(study, opened, model, locus)
-    if isinstance(predicted, str):
-        return Record(gene, key, predicted, {}, None)
-    numbers = predicted.values if predicted.haplotypes is None else predicted.haplotypes
-    return Record(gene, key, None, predicted.facts, numbers)
-
-
-def _predict_people(
-    study: Study, opened: Model, model: str, locus: GeneLocus
-) -> prediction.GenePrediction | str:
-    samples = list(study.samples.index)
-    if isinstance(opened, PredictsSequences):
-        return prediction.predict_haplotypes(opened, study.haplotypes(model, locus.id))
-    if isinstance(opened, PredictsDosages):
-        begin, end = opened.cis_region(locus)
-        variants, dosages = study.cohort.genotypes.read(locus.contig, begin, end, samples).dosages()
-        return prediction.predict_dosages(opened, locus, variants, dosages)
-    if isinstance(opened, KnowsPredictions):
-        known = opened.known_predictions(locus).reindex(samples)
-        if known["value"].isna().all():
-            return "no predictions for this study's people"
-        copies = [c for c in ("haplotype_1", "haplotype_2") if c in known]
-        return prediction.GenePrediction(
-            known["value"].to_numpy(np.float64),
-            known[copies].to_numpy(np.float64) if len(copies) == 2 else None,
-            {"people": int(known["value"].notna().sum())},
-        )
-    raise GexvizError(f"{model} can't predict for people", expected="a family that predicts sequences or dosages")
-
-
-def _no_sequence(study: Study, model: str, locus: GeneLocus) -> str | None:
-    """Why a gene's window has no sequence to read, or None."""
-    if study.spec(model).window is None:
-        return None
-    window = study.window(model, locus)
-    lengths = study.cohort.reference.contigs
-    contig = study.cohort.reference_contig(locus.contig)
-    if contig is None or window.outside(lengths[contig]):
-        return "outside the reference"
-    share = float((reference_sequence(study.cohort.reference, window) == ord("N")).mean())
-    return f"{share:.0%} of the window is N in the reference" if share > _MOSTLY_N else None
 
 
 def _numbers(record: Record) -> np.ndarray:

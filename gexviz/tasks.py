@@ -72,7 +72,9 @@ def local_executor(jobs: int) -> Iterator[Executor]:
         yield InProcess()
         return
     with (
-        distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        distributed.LocalCluster(
+            n_workers=jobs, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
         distributed.Client(cluster) as client,
     ):
         yield Dask(client)

@@ -35,7 +35,8 @@ class GenotypeBlock:
         0-based half-open; every record overlaps it.
     samples : tuple of str
     records : DataFrame
-        One row a VCF record, in file order: ``position`` (0-based), ``id``, ``ref``, ``alts`` (tuple of str), upper case.
+        One row a VCF record, in file order: ``position`` (0-based), ``id``, ``ref``, ``alts`` (tuple of str), upper
+        case.
     alleles : ndarray, int8 (n_records, n_samples, 2)
         0 = REF, k = the k-th ALT, -1 = missing call, -2 = no such copy (haploid call).
     phased : ndarray, bool (n_records, n_samples)
@@ -60,7 +61,8 @@ class GenotypeBlock:
         Returns
         -------
         variants : DataFrame
-            One row an ALT allele: ``variant`` (contig:pos:ref:alt, 1-based), ``id``, ``position`` (0-based), ``ref``, ``alt``.
+            One row an ALT allele: ``variant`` (contig:pos:ref:alt, 1-based), ``id``, ``position`` (0-based), ``ref``,
+            ``alt``.
         dosages : ndarray, float32 (n_variants, n_samples)
             0, 1 or 2 copies; haploid calls 0 or 1; NaN where any copy is missing.
         """
@@ -114,7 +116,7 @@ class Genotypes:
                 raise GexvizError(
                     f"the samples differ from those of {self.paths[0].name}",
                     file=path,
-                    expected=f"the same {len(self.samples)} samples in every genotype file; found {len(header.samples)}",
+                    expected=f"the same {len(self.samples)} samples in every file; found {len(header.samples)}",
                     remedy="select the same samples with `bcftools view -S`, or give one file",
                 )
             self.samples = self.samples or tuple(header.samples)

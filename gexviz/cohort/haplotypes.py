@@ -2,7 +2,8 @@
 
 The rules are those of ``bcftools consensus`` (Danecek et al. 2021, GigaScience 10:giab008): records are applied in file
 order; of two that overlap on a haplotype the first wins, though an indel anchored on the last base of an earlier record
-still applies unless that record was an insertion. Symbolic alleles, ``*`` and records whose REF is not the reference's are
+still applies unless that record was an insertion. Symbolic alleles, ``*`` and records whose REF is not the reference's
+are
 skipped. Everything skipped or taken by default is counted.
 """
 
@@ -56,9 +57,12 @@ class Haplotypes:
     index : DataFrame, int (sample, copy)
         Row of `sequences` for each sample (index) and copy (columns 1, 2); -1 where there is no such copy (haploid).
     counts : dict
-        ``records``; ``applied`` (records on at least one haplotype); ``symbolic``, ``star``, ``reference_mismatch`` (records
-        or alleles skipped); ``overlapping`` (chromosomes times records skipped); ``missing`` (allele calls); ``unphased``
-        (heterozygous calls); ``tss_deleted`` (chromosomes); ``padded`` (chromosomes filled up with N at a contig's end).
+        ``records``; ``applied`` (records on at least one haplotype); ``symbolic``, ``star``, ``reference_mismatch``
+        (records
+        or alleles skipped); ``overlapping`` (chromosomes times records skipped); ``missing`` (allele calls);
+        ``unphased``
+        (heterozygous calls); ``tss_deleted`` (chromosomes); ``padded`` (chromosomes filled up with N at a contig's
+        end).
     """
 
     window: Window
@@ -98,7 +102,10 @@ class Haplotypes:
         for edit in self._edits[row]:
             aligned = min(len(edit.bases), edit.end - edit.start)
             extra = len(edit.bases) - aligned
-            positions += [reference[at - start : edit.start + aligned - start], np.full(extra, edit.start + aligned - 1)]
+            positions += [
+                reference[at - start : edit.start + aligned - start],
+                np.full(extra, edit.start + aligned - 1),
+            ]
             inserted += [np.zeros(edit.start + aligned - at, bool), np.ones(extra, bool)]
             at = edit.end
         positions.append(reference[at - start :])
@@ -138,7 +145,8 @@ def build_haplotypes(
     """Make the distinct haplotype sequences of a window, for all samples at once.
 
     Every sequence has the window's length. Indels move the window's ends, not its anchor: the TSS base stays at
-    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS base
+    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS
+    base
     itself is deleted, the base before it on the reference takes its place.
 
     Parameters
@@ -232,8 +240,9 @@ def _build(
     base_rows = np.repeat(reference[None, :], len(distinct), axis=0)
     at = block.records["position"].to_numpy()[simple] - start
     base_rows[:, at] = bases[np.arange(len(at))[None, :], distinct[:, simple]]
-    others = [(r, _edits_of(block.records["position"].iat[r], block.records["ref"].iat[r], block.records["alts"].iat[r]))
-              for r in np.flatnonzero(~simple)]  # fmt: skip
+    records = block.records[~simple]
+    written = zip(records["position"], records["ref"], records["alts"], strict=True)
+    others = [(r, _edits_of(*record)) for r, record in zip(np.flatnonzero(~simple), written, strict=True)]
     edits, overlapping = [], 0
     for column, carriers in zip(distinct, chromosomes, strict=True):
         applied, skipped = _apply_in_order(column, others, start)
@@ -279,7 +288,7 @@ def _effective_alleles(
 
 
 def _stand_alone_snvs(block: GenotypeBlock, length: int, start: int) -> np.ndarray:
-    """Records that are SNVs only and touch no other record: they can't be skipped, so all go in at once. bool (n_records,)."""
+    """Which records are SNVs only and touch no other: never skipped, so all go in at once. bool (n_records,)."""
     records = block.records
     position = records["position"].to_numpy()
     size = records["ref"].str.len().to_numpy(dtype=np.int64) if len(records) else np.zeros(0, np.int64)
@@ -305,7 +314,9 @@ def _base_table(block: GenotypeBlock, simple: np.ndarray, reference: np.ndarray,
 def _edits_of(position: int, ref: str, alts: tuple[str, ...]) -> dict[int, _Allele]:
     """What each allele of a record does: allele number -> edit; -1 is a missing call to be written as N."""
     out = {k: _allele(int(position), ref, alt) for k, alt in enumerate(alts, start=1)}
-    out[MISSING] = _Allele(Edit(int(position), int(position) + len(ref), b"N" * len(ref)), anchored=False, inserts=False)
+    out[MISSING] = _Allele(
+        Edit(int(position), int(position) + len(ref), b"N" * len(ref)), anchored=False, inserts=False
+    )
     return out
 
 
@@ -327,7 +338,7 @@ def _allele(position: int, ref: str, alt: str) -> _Allele:
 def _apply_in_order(
     column: np.ndarray, others: list[tuple[int, dict[int, _Allele]]], start: int
 ) -> tuple[tuple[Edit, ...], int]:
-    """Apply the records that may collide; the first of two that overlap wins. Gives the edits and how many were skipped."""
+    """Apply the records that may collide, the first winning. Gives the edits and how many were skipped."""
     applied: list[Edit] = []
     frozen, after_insertion, skipped = start - 1, False, 0
     for r, alleles in others:

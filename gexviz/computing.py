@@ -1,0 +1,76 @@
+"""The per-gene task: from a gene's place to a stored record of its predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gexviz.analysis import prediction
+from gexviz.cohort.haplotypes import reference_sequence
+from gexviz.errors import GexvizError
+from gexviz.models.base import GeneLocus, KnowsPredictions, Model, PredictsDosages, PredictsSequences
+from gexviz.results import Record
+
+if TYPE_CHECKING:
+    from gexviz.study import Study
+
+Kind = Literal["prediction", "reference"]
+"""Predictions of people, or of the reference sequence."""
+
+MOSTLY_N = 0.5
+"""A window with a larger share of N has no sequence to speak of."""
+
+
+def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
+    """Predict one gene: the task that :meth:`Study.compute` runs."""
+    locus = study.locus(gene)
+    key = study.key(model, kind, locus)
+    opened = study.model(model)
+    reason = opened.unavailable(locus) or _no_sequence(study, model, locus)
+    if reason is not None:
+        return Record(gene, key, reason, {}, None)
+    if kind == "reference":
+        if not isinstance(opened, PredictsSequences):
+            return Record(gene, key, "does not read sequence", {}, None)
+        sequence = reference_sequence(study.cohort.reference, study.window(model, locus))
+        return Record(gene, key, None, {}, prediction.predict_sequences(opened, sequence[None]))
+    predicted = _predict_people(study, opened, model, locus)
+    if isinstance(predicted, str):
+        return Record(gene, key, predicted, {}, None)
+    numbers = predicted.values if predicted.haplotypes is None else predicted.haplotypes
+    return Record(gene, key, None, predicted.facts, numbers)
+
+
+def _predict_people(study: Study, opened: Model, model: str, locus: GeneLocus) -> prediction.GenePrediction | str:
+    samples = list(study.samples.index)
+    if isinstance(opened, PredictsSequences):
+        return prediction.predict_haplotypes(opened, study.haplotypes(model, locus.id))
+    if isinstance(opened, PredictsDosages):
+        begin, end = opened.cis_region(locus)
+        variants, dosages = study.cohort.genotypes.read(locus.contig, begin, end, samples).dosages()
+        return prediction.predict_dosages(opened, locus, variants, dosages)
+    if isinstance(opened, KnowsPredictions):
+        known = opened.known_predictions(locus).reindex(samples)
+        if known["value"].isna().all():
+            return "no predictions for this study's people"
+        copies = [c for c in ("haplotype_1", "haplotype_2") if c in known]
+        return prediction.GenePrediction(
+            known["value"].to_numpy(np.float64),
+            known[copies].to_numpy(np.float64) if len(copies) == 2 else None,
+            {"people": int(known["value"].notna().sum())},
+        )
+    raise GexvizError(f"{model} can't predict for people", expected="a family that predicts sequences or dosages")
+
+
+def _no_sequence(study: Study, model: str, locus: GeneLocus) -> str | None:
+    """Why a gene's window has no sequence to read, or None."""
+    if study.spec(model).window is None:
+        return None
+    window = study.window(model, locus)
+    lengths = study.cohort.reference.contigs
+    contig = study.cohort.reference_contig(locus.contig)
+    if contig is None or window.outside(lengths[contig]):
+        return "outside the reference"
+    share = float((reference_sequence(study.cohort.reference, window) == ord("N")).mean())
+    return f"{share:.0%} of the window is N in the reference" if share > MOSTLY_N else None

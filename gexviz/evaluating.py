@@ -1,0 +1,136 @@
+"""A study's stored predictions against its observed expression: who may be compared, and with which null."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import pandas as pd
+
+from gexviz.analysis import nulls
+from gexviz.analysis.benchmark import benchmark_rows
+from gexviz.analysis.evaluation import (
+    evaluate_genes,
+    evaluate_groups,
+    evaluate_individuals,
+    pool_groups,
+    reference_correlation,
+)
+from gexviz.errors import GexvizError
+
+if TYPE_CHECKING:
+    from gexviz.study import Study
+
+
+class Comparable(NamedTuple):
+    """What may be compared, gene x sample, and which people that is in a word."""
+
+    predicted: pd.DataFrame
+    observed: pd.DataFrame
+    people: str
+
+
+def comparable(study: Study, model: str) -> Comparable:
+    """Find the stored predictions and observations of people who were not in a model's training.
+
+    Raises
+    ------
+    GexvizError
+        If nothing is predicted, nobody is left, or ``trained_on`` is set and the samples have no ``split``.
+    """
+    stored = study.predicted(model)
+    predicted = stored.comparable
+    trained_on = study.config.models[model].trained_on
+    if trained_on:
+        if "split" not in study.samples:
+            raise GexvizError(
+                f"{model} has trained_on, but the samples have no column 'split'",
+                file=study.config.path,
+                place=study.config.place("models", model, "trained_on"),
+                expected="a column `split` in the samples file, with " + ", ".join(trained_on),
+                remedy="add the column, so that people of the training set are left out",
+            )
+        predicted = predicted.loc[:, ~study.samples["split"].isin(trained_on).to_numpy()]
+    predicted = predicted.loc[predicted.index.isin(study.genes.index)]
+    if predicted.empty:
+        raise GexvizError(
+            f"there is nothing of {model} to evaluate",
+            file=study.results.folder,
+            expected="predictions of genes with expression, for people outside the model's training",
+            remedy=f"gexviz predict {study.config.path} --model {model} --out {model}.tsv",
+        )
+    observed = study.cohort.expression.values.loc[study.genes.index, predicted.columns]
+    return Comparable(predicted, observed, "held-out" if stored.out_of_fold is None else "out-of-fold")
+
+
+def evaluate(study: Study, model: str, *, by: str, null: str, population: str | None, seed: int) -> pd.DataFrame:
+    """See :meth:`gexviz.study.Study.evaluate`."""
+    predicted, observed, people = comparable(study, model)
+    if population not in (None, "each", "pooled"):
+        chosen = populations(study).reindex(predicted.columns) == population
+        if not chosen.any():
+            names = ", ".join(sorted(set(populations(study))))
+            raise GexvizError(f"nobody is in population {population}", expected=names)
+        predicted = predicted.loc[:, chosen.to_numpy()]
+    if by == "individual":
+        table = evaluate_individuals(predicted, observed)
+    elif population in ("each", "pooled"):
+        groups = evaluate_groups(predicted, observed, populations(study), null=named_null(study, null, model, seed))
+        table = groups if population == "each" else pool_groups(groups)
+    else:
+        table = evaluate_genes(predicted, observed, null=named_null(study, null, model, seed))
+    table.attrs["people"] = people
+    return table
+
+
+def benchmark(study: Study, models: Sequence[str]) -> pd.DataFrame:
+    """See :meth:`gexviz.study.Study.benchmark`."""
+    rows = []
+    for model in models:
+        predicted, observed, _ = comparable(study, model)
+        spec = study.spec(model)
+        absolute = spec.input != "dosage"
+        means = reference_correlation(predicted.mean(axis=1), observed.mean(axis=1)) if absolute else None
+        people = evaluate_individuals(predicted, observed) if absolute else None
+        genes = evaluate_genes(predicted, observed)
+        block = benchmark_rows(model, spec.family, genes=genes, individuals=people, reference=means)
+        if not absolute:
+            block.loc[block["value"].isna(), "reason"] = "its predictions are differences from a gene's mean"
+        rows.append(block)
+    return pd.concat(rows, ignore_index=True)
+
+
+def populations(study: Study) -> pd.Series:
+    """Population of each sample.
+
+    Raises
+    ------
+    GexvizError
+        If the study has none.
+    """
+    if "population" not in study.samples:
+        raise GexvizError(
+            "the study has no populations",
+            file=study.config.path,
+            expected="a samples file with a column `population`",
+            remedy="add `samples = ...` under [cohort], with columns sample and population",
+        )
+    return study.samples["population"]
+
+
+def named_null(study: Study, name: str, model: str, seed: int) -> nulls.Null:
+    """Make a null by its name; ``random_weights`` reads the dosages of the variants that the model can see."""
+    match name:
+        case "analytic":
+            return nulls.Analytic()
+        case "permutation":
+            return nulls.Permutation(seed=seed)
+        case "random_weights":
+            return nulls.RandomWeights(lambda gene: _window_dosages(study, model, gene), seed=seed)
+    raise GexvizError(f"there is no null '{name}'", expected="analytic, permutation or random_weights")
+
+
+def _window_dosages(study: Study, model: str, gene: str) -> pd.DataFrame:
+    """Dosages of all variants that a model can see at a gene, variant x sample."""
+    variants, dosages = study.gene(gene).read_dosages(model)
+    return pd.DataFrame(dosages, index=variants["variant"], columns=study.samples.index)
