@@ -21,7 +21,9 @@ HEADER = """##fileformat=VCFv4.2
 
 def write_fasta(path: Path, contigs: dict[str, str], *, bgzip: bool = False) -> Path:
     """Write and index a FASTA, 60 bases a line."""
-    text = "".join(f">{n}\n" + "\n".join(s[i : i + 60] for i in range(0, len(s), 60)) + "\n" for n, s in contigs.items())
+    text = "".join(
+        f">{n}\n" + "\n".join(s[i : i + 60] for i in range(0, len(s), 60)) + "\n" for n, s in contigs.items()
+    )
     if bgzip:
         with pysam.BGZFile(str(path), "wb") as out:
             out.write(text.encode())
@@ -51,7 +53,11 @@ def write_gtf(path: Path, genes: Sequence[tuple]) -> Path:
     rows = []
     for gene, name, contig, start, end, strand in genes:
         common = f'gene_id "{gene}"; gene_name "{name}"; gene_type "protein_coding";'
-        for feature, extra in (("gene", ""), ("transcript", f' transcript_id "{gene}-T1";'), ("exon", f' transcript_id "{gene}-T1";')):
+        for feature, extra in (
+            ("gene", ""),
+            ("transcript", f' transcript_id "{gene}-T1";'),
+            ("exon", f' transcript_id "{gene}-T1";'),
+        ):
             rows.append(f"{contig}\ttest\t{feature}\t{start + 1}\t{end}\t.\t{strand}\t.\t{common}{extra}")
     with gzip.open(path, "wt") as out:
         out.write("\n".join(rows) + "\n")
@@ -69,7 +75,9 @@ def make_study(folder: Path, *, seed: int = 0, people: int = 40, models: str = "
     folder.mkdir(parents=True, exist_ok=True)
     sequence = random_bases(rng, 60_000)
     samples = [f"P{i:03d}" for i in range(people)]
-    genes = [(f"ENSG{i:011d}.1", f"GENE{i}", "chr1", 5_000 + 9_000 * i, 7_000 + 9_000 * i, "+-"[i % 2]) for i in range(6)]
+    genes = [
+        (f"ENSG{i:011d}.1", f"GENE{i}", "chr1", 5_000 + 9_000 * i, 7_000 + 9_000 * i, "+-"[i % 2]) for i in range(6)
+    ]
     records, dosages = [], {}
     position = 200
     while position < 59_000:
@@ -94,6 +102,7 @@ def make_study(folder: Path, *, seed: int = 0, people: int = 40, models: str = "
     toml = folder / "study.toml"
     toml.write_text(
         '[study]\nname = "Small"\ngenome = "test"\nsimulated = true\n\n[cohort]\ngenotypes = "genotypes.vcf.gz"\n'
-        'reference = "reference.fa"\nexpression = "expression.tsv"\ngenes = "genes.gtf.gz"\nsamples = "samples.tsv"\n' + models
+        'reference = "reference.fa"\nexpression = "expression.tsv"\ngenes = "genes.gtf.gz"\nsamples = "samples.tsv"\n'
+        + models
     )
     return toml

@@ -1,0 +1,149 @@
+"""Stored results: whole or absent, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gexviz.errors import GexvizError
+from gexviz.results import Record, Results, Run, digest_of
+
+RUN = Run({"genotypes a.vcf.gz": "1"}, ("A", "B"))
+
+
+def record(gene: str, *, key: str = "k", numbers: np.ndarray | None = None) -> Record:
+    return Record(gene, key, None, {"distinct": 2}, np.arange(2.0) if numbers is None else numbers)
+
+
+def test_what_is_put_is_got(tmp_path):
+    results = Results(tmp_path / "results")
+    assert results.get("prediction", "m", "G1") is None and results.keys("prediction", "m") == {}
+    assert not (tmp_path / "results").exists()  # reading makes nothing
+    numbers = np.array([[1.5, np.nan], [2.5, 3.5]], dtype=np.float32)
+    results.put(
+        "prediction", "m", RUN, [record("G1", numbers=numbers), Record("G2", "k", "outside the reference", {}, None)]
+    )
+    again = Results(tmp_path / "results")
+    found = again.get("prediction", "m", "G1")
+    np.testing.assert_array_equal(found.numbers, numbers)
+    assert found.numbers.dtype == np.float32 and found.samples == ("A", "B") and found.facts == {"distinct": 2}
+    assert again.keys("prediction", "m") == {"G1": ("k", None), "G2": ("k", "outside the reference")}
+    assert again.get("prediction", "other", "G1") is None and again.get("reference", "m", "G1") is None
+
+
+def test_a_newer_result_takes_the_place_of_the_older(tmp_path):
+    results = Results(tmp_path)
+    results.put("prediction", "m", RUN, [record("G1", key="old")])
+    newer = Run({"genotypes a.vcf.gz": "2"}, ("A", "B"))
+    results.put("prediction", "m", newer, [record("G1", key="new")])
+    assert results.keys("prediction", "m") == {"G1": ("new", None)}
+    assert results.last_inputs("prediction", "m") == {"genotypes a.vcf.gz": "2"}
+
+
+def test_many_genes_are_read_in_one_go(tmp_path):
+    results = Results(tmp_path)
+    results.put("prediction", "m", RUN, [record(f"G{i}", numbers=np.array([i, i + 1.0])) for i in range(1_200)])
+    wanted = [f"G{i}" for i in range(0, 1_200, 2)]
+    found = {r.gene: r.numbers[0] for r in results.records("prediction", "m", wanted)}
+    assert found == {f"G{i}": float(i) for i in range(0, 1_200, 2)}
+
+
+def test_file_digests_follow_content(tmp_path):
+    results, file = Results(tmp_path / "r"), tmp_path / "x.txt"
+    file.write_text("one")
+    first = results.file_digest(file)
+    file.write_text("two")
+    os.utime(file, ns=(1, 1))
+    second = results.file_digest(file)
+    assert first != second
+    file.write_text("one")
+    os.utime(file, ns=(2, 2))
+    assert results.file_digest(file) == first
+
+
+def test_digest_depends_on_every_part():
+    parts = [("a", "b"), ("ab",), ("a", "b", ""), ("b", "a"), ({"a": 1},), ({"a": 2},)]
+    assert len({digest_of(*p) for p in parts}) == len(parts)
+
+
+WRITER = """
+import sys, numpy as np
+from pathlib import Path
+from gexviz.results import Record, Results, Run
+results = Results(Path(sys.argv[1]))
+run = Run({"genotypes": "1"}, tuple(f"S{i}" for i in range(500)))
+for i in range(100_000):
+    results.put("prediction", "m", run, [Record(f"G{i}", "k", None, {}, np.full((500, 2), float(i)))])
+    print(i, flush=True)
+"""
+
+
+def test_kill_9_loses_no_finished_gene_and_leaves_no_half(tmp_path):
+    for wait in (0.15, 0.4):
+        folder = tmp_path / str(wait)
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(folder)], stdout=subprocess.PIPE, text=True)
+        writer.stdout.readline()  # the first gene is stored
+        time.sleep(wait)
+        os.kill(writer.pid, signal.SIGKILL)
+        said = [int(line) for line in writer.communicate()[0].split("\n")[:-1]]
+        results = Results(folder)
+        stored = {r.gene: r.numbers for r in results.records("prediction", "m")}
+        assert said and {f"G{i}" for i in said} <= set(stored)
+        assert all(n.shape == (500, 2) and (n == int(g[1:])).all() for g, n in stored.items())
+        results.put("prediction", "m", RUN, [record("after")])
+        results.close()
+
+
+def test_two_processes_write_at_once(tmp_path):
+    code = WRITER.replace("100_000", "40").replace('f"G{i}"', 'f"{sys.argv[2]}{i}"')
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.DEVNULL) for name in "AB"
+    ]
+    assert [w.wait() for w in writers] == [0, 0]
+    assert len(Results(tmp_path).keys("prediction", "m")) == 80
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], capture_output=True)
+    if done.returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_full_disk(small_disk):
+    results = Results(small_disk / "results")
+    big = np.zeros(4_000)
+    stored = 0
+    with pytest.raises(GexvizError, match="the disk is full") as caught:
+        for i in range(100):
+            results.put("prediction", "m", RUN, [record(f"G{i}", numbers=big)])
+            stored += 1
+    assert "run again" in caught.value.remedy
+    assert stored > 0 and len(Results(small_disk / "results").keys("prediction", "m")) == stored
+
+
+def test_read_only_folder(tmp_path):
+    folder = tmp_path / "a-file-in-its-place"
+    folder.write_text("")
+    with pytest.raises(GexvizError, match="can't be written") as caught:
+        Results(folder / "results").put("prediction", "m", RUN, [record("G1")])
+    assert "results =" in caught.value.remedy
+
+
+def test_a_file_that_is_no_results_file(tmp_path):
+    (tmp_path / "results.sqlite").write_bytes(b"not a database, surely" * 100)
+    with pytest.raises(GexvizError, match="can't be read") as caught:
+        Results(tmp_path).get("prediction", "m", "G1")
+    assert Path(caught.value.file).name == "results.sqlite"
