@@ -70,7 +70,7 @@ def random_bases(rng: np.random.Generator, length: int) -> str:
 
 
 def make_study(folder: Path, *, seed: int = 0, people: int = 40, models: str = "") -> Path:
-    """Write a whole small study: 6 genes on a 60 kb contig, SNVs and indels, one gene with a cis effect. Gives its TOML."""
+    """Write a whole small study and give its TOML: 6 genes on 60 kb, SNVs and indels, one gene with a cis effect."""
     rng = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     sequence = random_bases(rng, 60_000)

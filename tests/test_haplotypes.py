@@ -49,7 +49,7 @@ def lifted(position: int, blocks: list[tuple[int, int, int]]) -> int | None:
 
 @st.composite
 def panels(draw, *, phased: bool = True):
-    """A random contig and random records on it: SNVs, MNPs, insertions, deletions, multi-allelic, overlapping, at edges."""
+    """A random contig and records on it: SNVs, MNPs, insertions, deletions, multi-allelic, overlapping, at edges."""
     sequence = draw(st.text("ACGT", min_size=LENGTH, max_size=LENGTH))
     count = draw(st.integers(0, 14))
     starts = sorted(draw(st.lists(st.integers(0, LENGTH - 8), min_size=count, max_size=count)))

@@ -229,11 +229,9 @@ def _build(
     n_records, n_samples, _ = alleles.shape
     absent = (block.alleles == NO_COPY).all(axis=0) if n_records else np.zeros((n_samples, 2), bool)
     columns = alleles.reshape(n_records, 2 * n_samples)
-    if n_records:
-        distinct, inverse = np.unique(columns.T, axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
-    else:
-        distinct, inverse = np.zeros((1, 0), np.int8), np.zeros(2 * n_samples, np.intp)
+    seen: dict[bytes, int] = {}
+    inverse = np.array([seen.setdefault(c.tobytes(), len(seen)) for c in columns.T], dtype=np.intp)
+    distinct = np.frombuffer(b"".join(seen), np.int8).reshape(len(seen), n_records)
     chromosomes = np.bincount(inverse[~absent.ravel()], minlength=len(distinct))
     simple = _stand_alone_snvs(block, len(reference), start)
     bases = _base_table(block, simple, reference, start)
