@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from gexviz.analysis import evaluation
+from gexviz.analysis import joined
 from gexviz.analysis.benchmark import benchmark_rows
 from gexviz.analysis.correlation import CONSTANT, correlation_p, fisher_interval, mean_ranks
 from gexviz.analysis.evaluation import (
@@ -194,15 +194,15 @@ def test_interval_covers_as_often_as_it_says():
 def test_blocks_do_not_show(monkeypatch):
     predicted, observed = random_tables(10, missing=0.1)
     whole = evaluate_genes(predicted, observed)
-    monkeypatch.setattr(evaluation, "BLOCK_VALUES", 100)
+    monkeypatch.setattr(joined, "BLOCK_VALUES", 100)
     pd.testing.assert_frame_equal(evaluate_genes(predicted, observed), whole, rtol=1e-12)
 
 
 def test_two_models_rank_observed_once(monkeypatch):
     predicted, observed = random_tables(11)
     seen = []
-    real = evaluation.standardise
-    monkeypatch.setattr(evaluation, "standardise", lambda v, p: seen.append(len(v)) or real(v, p))
+    real = joined.standardise
+    monkeypatch.setattr(joined, "standardise", lambda v, p: seen.append(len(v)) or real(v, p))
     both = evaluate_models({"a": predicted, "b": -predicted}, observed)
     assert len(seen) == 3
     assert list(both["model"].unique()) == ["a", "b"]

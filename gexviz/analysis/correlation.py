@@ -89,7 +89,7 @@ def mean_ranks(values: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray, shape (rows, columns)
-        No NaN; missing values may stand as +inf, so that they rank last.
+        No NaN; missing values may stand as +inf: they rank last, in no particular order.
 
     Returns
     -------
@@ -99,6 +99,8 @@ def mean_ranks(values: np.ndarray) -> np.ndarray:
     order = np.argsort(values, axis=1)
     in_order = np.take_along_axis(values, order, axis=1)
     tied = in_order[:, 1:] == in_order[:, :-1]
+    if np.isinf(in_order[:, -1:]).any():
+        tied &= in_order[:, 1:] < np.inf
     ranks = np.empty((rows, columns))
     np.put_along_axis(ranks, order, np.arange(1.0, columns + 1)[None], axis=1)
     some = np.flatnonzero(tied.any(axis=1))

@@ -6,25 +6,18 @@ Nothing is quietly undefined: where there is no correlation, ``status`` is ``und
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import lazy_loader
 import numpy as np
 import pandas as pd
 
-from gexviz.analysis.correlation import Rows, fisher_interval, row_products, standardise
+from gexviz.analysis.correlation import fisher_interval
+from gexviz.analysis.joined import BLOCK_VALUES, Correlated, Observed, Table, correlate_rows, row_blocks, shared_ids
 from gexviz.analysis.nulls import Analytic, Null, Pairs
 from gexviz.errors import GexvizError
 
 scipy = lazy_loader.load("scipy")
-
-FEWEST = 4
-"""Pairs that a correlation needs: Fisher's interval is not defined below."""
-
-BLOCK_VALUES = 400_000
-"""Values of one table worked on at a time; keeps memory at a few tens of MB whatever the study's size."""
-
 
 def evaluate_genes(
     predicted: pd.DataFrame, observed: pd.DataFrame, *, null: Null | None = None, level: float = 0.95
@@ -79,22 +72,21 @@ def evaluate_models(
     """
     _check_level(level)
     null = null or Analytic()
-    target = _Table.of(observed, "observed")
-    tables = {model: _Table.of(table, "predicted") for model, table in predicted.items()}
-    people = {model: _shared(table.columns, target.columns) for model, table in tables.items()}
+    target = Table.of(observed, "observed")
+    tables = {model: Table.of(table, "predicted") for model, table in predicted.items()}
+    people = {model: shared_ids(table.columns, target.columns) for model, table in tables.items()}
     parts: dict[str, list[pd.DataFrame]] = {model: [] for model in tables}
-    for genes in _blocks([target.rows, *(t.rows for t in tables.values())], len(target.columns)):
+    for genes in row_blocks([target.rows, *(t.rows for t in tables.values())], len(target.columns)):
         known = target.has(genes)
-        ready: dict[bytes, tuple[np.ndarray, Rows]] = {}
+        ready: dict[bytes, Observed] = {}
         for model, table in tables.items():
             samples = people[model]
             key = target.columns.get_indexer(samples).tobytes()
             if key not in ready:
-                values = target.block(genes, samples)
-                ready[key] = values, standardise(values, np.isfinite(values))
+                ready[key] = Observed(target.block(genes, samples))
             wanted = known | table.has(genes)
             keep = slice(None) if wanted.all() else wanted
-            part = _correlate(table.block(genes[keep], samples), ready[key][0][keep], ready[key][1].take(keep))
+            part = correlate_rows(table.block(genes[keep], samples), ready[key].take(keep))
             parts[model].append(_gene_rows(part, genes[keep], samples, null))
     blocks = [_finish(pd.concat(parts[m]), null, level).assign(model=m) for m in tables if parts[m]]
     result = pd.concat(blocks) if blocks else _finish(_gene_rows_empty(), null, level).assign(model="")
@@ -130,7 +122,7 @@ def evaluate_groups(
         As from :func:`evaluate_genes`, a block a group in sorted order, with a first column ``population``. ``q`` is
         over the genes of one group.
     """
-    shared = _shared(predicted.columns, observed.columns)
+    shared = shared_ids(predicted.columns, observed.columns)
     labels = groups.reindex(shared).dropna()
     if labels.empty:
         raise GexvizError(
@@ -214,16 +206,15 @@ def evaluate_individuals(predicted: pd.DataFrame, observed: pd.DataFrame, *, lev
         ``spearman``, ``status``, ``reason``.
     """
     _check_level(level)
-    left, right = _Table.of(predicted, "predicted"), _Table.of(observed, "observed")
-    samples = _shared(left.columns, right.columns)
-    genes = _shared(left.rows, right.rows, what="gene")
+    left, right = Table.of(predicted, "predicted"), Table.of(observed, "observed")
+    samples = shared_ids(left.columns, right.columns)
+    genes = shared_ids(left.rows, right.rows, what="gene")
     parts = []
     step = max(1, BLOCK_VALUES // len(genes))
     for start in range(0, len(samples), step):
         some = samples[start : start + step]
-        known = right.block(genes, some).T
-        part = _correlate(left.block(genes, some).T, known, standardise(known, np.isfinite(known)))
-        parts.append(part["table"].set_axis(some))
+        part = correlate_rows(left.block(genes, some).T, Observed(right.block(genes, some).T))
+        parts.append(part.table.set_axis(some))
     table = pd.concat(parts).rename_axis("sample").rename(columns={"n": "n_genes"})
     table.index = table.index.astype(observed.columns.dtype)
     table["reason"] = table["reason"].str.replace("people", "genes")
@@ -249,102 +240,9 @@ def reference_correlation(predicted: pd.Series, observed: pd.Series, *, level: f
     return evaluate_individuals(predicted.to_frame("reference"), observed.to_frame("reference"), level=level)
 
 
-class _Table:
-    """A labelled numeric table, cut into blocks by label; NaN where a label is not in it."""
-
-    def __init__(self, values: np.ndarray, rows: pd.Index, columns: pd.Index) -> None:
-        self.values, self.rows, self.columns = values, rows, columns
-
-    @classmethod
-    def of(cls, table: pd.DataFrame, name: str) -> _Table:
-        for axis, what in ((table.index, "gene"), (table.columns, "sample")):
-            if axis.has_duplicates:
-                raise GexvizError(
-                    f"{int(axis.duplicated().sum())} {what} ids are there more than once in the {name} values",
-                    place=f"{what} {axis[axis.duplicated()][0]}" if what == "gene" else None,
-                    expected=f"every {what} once",
-                )
-        wrong = [kind for kind in table.dtypes.unique() if not pd.api.types.is_numeric_dtype(kind)]
-        if wrong:
-            raise GexvizError(f"the {name} values are not all numbers ({wrong[0]})", expected="a table of numbers")
-        values = table.to_numpy()
-        ids = table.index.astype(object), table.columns.astype(object)  # look-ups in Arrow strings are slow
-        return cls(values if values.dtype.kind == "f" else table.to_numpy(dtype=float), *ids)
-
-    def has(self, rows: pd.Index) -> np.ndarray:
-        """Tell which of these rows are in the table."""
-        return self.rows.get_indexer(rows) >= 0
-
-    def block(self, rows: pd.Index, columns: pd.Index) -> np.ndarray:
-        """Cut out float64 values (rows, columns)."""
-        at, across = self.rows.get_indexer(rows), self.columns.get_indexer(columns)
-        if not len(self.rows):
-            return np.full((len(rows), len(columns)), np.nan)
-        values = self.values[at]  # a row that is absent (-1) reads the last one, and is blanked below
-        if not np.array_equal(across, np.arange(len(self.columns))):
-            values = values[:, across]
-        values = values.astype(np.float64, copy=False)
-        values[at < 0] = np.nan
-        return values
-
-
-def _blocks(tables: list[pd.Index], width: int) -> Iterator[pd.Index]:
-    """Give the rows of all tables, those of the first before the others', a block at a time."""
-    rows = tables[0]
-    for other in tables[1:]:
-        rows = rows.append(other[rows.get_indexer(other) < 0])
-    step = max(1, BLOCK_VALUES // max(1, width))
-    return (rows[start : start + step] for start in range(0, len(rows), step))
-
-
-def _correlate(predicted: np.ndarray, observed: np.ndarray, ready: Rows) -> dict[str, Any]:
-    """Correlate rows with rows; `ready` is `observed` standardised over its own values."""
-    here, there = np.isfinite(predicted), np.isfinite(observed)
-    present = here & there
-    fewer = (present != there).any(axis=1)
-    if fewer.any():  # people without a prediction: these rows of observed are standardised anew
-        again = standardise(observed[fewer], present[fewer])
-        ready = Rows(*(array.copy() for array in ready))
-        for whole, part in zip(ready, again, strict=True):
-            whole[fewer] = part
-    made = standardise(predicted, present)
-    reason = np.select(
-        [
-            ~here.any(axis=1),
-            ~there.any(axis=1),
-            ready.n < FEWEST,
-            ready.constant & made.constant,
-            ready.constant,
-            made.constant,
-        ],
-        [
-            "no prediction",
-            "no observed expression",
-            f"fewer than {FEWEST} people",
-            "constant expression and prediction",
-            "constant expression",
-            "constant prediction",
-        ],
-        "",
-    )
-    ok = reason == ""
-    table = pd.DataFrame(
-        {
-            "n": ready.n,
-            "pearson": np.where(ok, row_products(made.unit, ready.unit), np.nan),
-            "spearman": np.where(ok, row_products(made.rank_unit, ready.rank_unit), np.nan),
-            "status": np.where(ok, "ok", "undefined"),
-            "reason": reason.astype(object),
-            "mean_predicted": made.mean,
-            "mean_observed": ready.mean,
-        }
-    )
-    return {"table": table, "ok": ok, "predicted": made, "observed": ready, "present": present}
-
-
-def _gene_rows(part: dict[str, Any], genes: pd.Index, samples: pd.Index, null: Null) -> pd.DataFrame:
+def _gene_rows(part: Correlated, genes: pd.Index, samples: pd.Index, null: Null) -> pd.DataFrame:
     """Add p to a block of genes."""
-    table, ok = part["table"].set_axis(genes), part["ok"]
+    table, ok = part.table.set_axis(genes), part.ok
     table["p"] = np.nan
     if not ok.any():
         return table
@@ -352,9 +250,9 @@ def _gene_rows(part: dict[str, Any], genes: pd.Index, samples: pd.Index, null: N
     pairs = Pairs(
         genes[rows],
         samples,
-        part["predicted"].take(rows),
-        part["observed"].take(rows),
-        part["present"][rows],
+        part.predicted.take(rows),
+        part.observed.take(rows),
+        part.present[rows],
         table["pearson"].to_numpy()[rows],
     )
     table.loc[ok, "p"] = null.p_values(pairs)
@@ -365,7 +263,7 @@ def _gene_rows(part: dict[str, Any], genes: pd.Index, samples: pd.Index, null: N
 def _gene_rows_empty() -> pd.DataFrame:
     """Make the table of no genes."""
     nothing = np.empty((0, 1))
-    part = _correlate(nothing, nothing, standardise(nothing, np.isfinite(nothing)))
+    part = correlate_rows(nothing, Observed(nothing))
     return _gene_rows(part, pd.Index([], dtype=object), pd.Index([]), Analytic())
 
 
@@ -385,18 +283,6 @@ def _add_interval(table: pd.DataFrame, n: str, level: float) -> None:
     """Add Fisher's interval to a table that has ``pearson`` and a column of counts."""
     low, high = fisher_interval(table["pearson"].to_numpy(), table[n].to_numpy(), level)
     table["pearson_low"], table["pearson_high"] = low, high
-
-
-def _shared(left: pd.Index, right: pd.Index, what: str = "person") -> pd.Index:
-    """Ids in both, in the order of the second; at least one."""
-    both = right[left.get_indexer(right) >= 0]
-    if len(both):
-        return both
-    raise GexvizError(
-        f"no {what} is in both the predictions and the expression table ({len(left)} and {len(right)} ids)",
-        expected=f"the same {what} ids in both",
-        remedy="compare the ids of the two files; `gexviz check` lists what is missing where",
-    )
 
 
 def _check_level(level: float) -> None:
