@@ -222,7 +222,7 @@ def _validated(
         raise GexvizError(
             f"'{key}' is missing",
             file=file,
-            place=place(),
+            place=place(key),
             expected=f"{key} = ...",
             remedy="add it; docs/models.md describes every key",
         )

@@ -1,0 +1,39 @@
+"""What several test files need: the real cohort, and a browser."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from playwright import sync_api
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
+
+_IN_CI = bool(os.environ.get("CI"))
+_SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="session")
+def real_cohort():
+    """Folder of the shared real cohort; tests that ask for it are skipped where it is absent."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "geuvadis-chr22"
+    folder = Path(os.environ.get("GEXVIZ_REAL_COHORT", beside))
+    if not (folder / "genotypes.vcf.gz").is_file():
+        pytest.skip(f"the real cohort is not at {folder} (GEXVIZ_REAL_COHORT names another place)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium, driven by Playwright: one on the path, else Playwright's own. In CI a missing one is a failure."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    with sync_api.sync_playwright() as running:
+        try:
+            chromium = running.chromium.launch(executable_path=found, args=_SOFTWARE_GL)
+        except sync_api.Error as error:
+            message = f"no Chromium to drive (`make browser` gets one): {str(error).splitlines()[0]}"
+            if _IN_CI:
+                pytest.fail(message)
+            pytest.skip(message)
+        yield chromium
+        chromium.close()
