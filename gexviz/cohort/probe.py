@@ -22,7 +22,7 @@ class VcfHeader(NamedTuple):
 
     Attributes
     ----------
-    path, index : Path
+    path, index_file : Path
     samples : tuple of str
     contigs : dict
         Contigs that have records (not only a line in the header), with their length in bp where the header gives it.
@@ -30,17 +30,14 @@ class VcfHeader(NamedTuple):
         All contigs of the header.
     records : int
         Number of records, from the index.
-    format : tuple of str
-        FORMAT keys of the first record.
     """
 
     path: Path
-    index: Path
+    index_file: Path
     samples: tuple[str, ...]
     contigs: dict[str, int | None]
     declared: tuple[str, ...]
     records: int
-    format: tuple[str, ...]
 
 
 def probe_vcf(path: str | Path) -> VcfHeader:
@@ -129,9 +126,7 @@ def _probe(path: Path, index: Path, stats: tuple[tuple[int, int], ...]) -> VcfHe
             expected="GT in the FORMAT column",
             remedy="call or convert genotypes to GT (`bcftools +tag2tag` makes it of GP or PL)",
         )
-    return VcfHeader(
-        path, index, samples, dict(found["contigs"]), tuple(found["declared"]), int(found["records"]), tuple(found["format"])
-    )
+    return VcfHeader(path, index, samples, found["contigs"], tuple(found["declared"]), int(found["records"]))
 
 
 def _refused(path: Path, problem: str, complaint: str = "") -> GexvizError:

@@ -1,0 +1,269 @@
+"""A cohort: the files of a study, each opened when it is first used, and what they have in common."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from gexviz.cohort.alleles import AlleleCheck, check_alleles, require_match
+from gexviz.cohort.contigs import resolve_contig
+from gexviz.cohort.expression import Expression, read_expression, transformed
+from gexviz.cohort.genes import GeneIndex, read_genes
+from gexviz.cohort.genotypes import Genotypes
+from gexviz.cohort.reference import Reference
+from gexviz.cohort.samples import read_covariates, read_samples
+from gexviz.cohort.study_genes import StudyGenes, place_genes
+from gexviz.config import StudyConfig
+from gexviz.errors import GexvizError, UnknownGene
+
+Role = Literal["reference", "expression", "genes", "samples", "covariates"]
+
+
+class Cohort:
+    """The people's files of a study. Each is read when first used, then kept.
+
+    Parameters
+    ----------
+    config : StudyConfig
+
+    Notes
+    -----
+    It pickles as its configuration, so that workers open the files themselves.
+    """
+
+    def __init__(self, config: StudyConfig) -> None:
+        self.config = config
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Cohort, (self.config,)
+
+    # -- files -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """The files of each role that the study has: genotypes, reference, expression, genes, samples, covariates.
+
+        Raises
+        ------
+        GexvizError
+            For a file that isn't there, naming the key and its line.
+        """
+        roles: tuple[Role, ...] = ("reference", "expression", "genes", "samples", "covariates")
+        named = {role: self.path(role) for role in roles}
+        return {"genotypes": self.genotype_paths} | {role: [path] for role, path in named.items() if path is not None}
+
+    def path(self, role: Role) -> Path | None:
+        """The file of a role, or None if the study names none.
+
+        Raises
+        ------
+        GexvizError
+            For a file that isn't there, naming the key and its line.
+        """
+        value = getattr(self.config.cohort, role)
+        return None if value is None else self.config.existing(value, "cohort", role)
+
+    @cached_property
+    def genotype_paths(self) -> list[Path]:
+        """The genotype files; ``{contig}`` in a name stands for any text."""
+        paths: list[Path] = []
+        for value in self.config.cohort.genotypes:
+            if "{contig}" not in value:
+                paths.append(self.config.existing(value, "cohort", "genotypes"))
+                continue
+            pattern = self.config.resolve(value)
+            matching = pattern.parent.glob(pattern.name.replace("{contig}", "*"))
+            found = sorted(p for p in matching if p.suffix not in (".tbi", ".csi"))
+            if not found:
+                raise GexvizError(
+                    f"no file is named {pattern.name}",
+                    file=self.config.path,
+                    place=self.config.place("cohort", "genotypes"),
+                    expected=f"files as {pattern.name.format(contig='22')} in {pattern.parent}",
+                    remedy="correct the pattern, or list the files",
+                )
+            paths += found
+        return paths
+
+    # -- what is in them -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def genotypes(self) -> Genotypes:
+        """Calls of all people."""
+        return Genotypes(self.genotype_paths)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """The reference genome."""
+        return Reference(self._path("reference"))
+
+    @cached_property
+    def annotation(self) -> pd.DataFrame:
+        """All annotated genes, as :func:`gexviz.cohort.genes.read_genes`; contigs as the reference names them."""
+        return self._in_reference_names(read_genes(self._path("genes")))
+
+    @cached_property
+    def expression(self) -> Expression:
+        """Expression of the people of :attr:`samples`, transformed; positions with contigs as the reference names them.
+
+        An inverse-normal transform ranks these people only.
+        """
+        raw = self.measured.raw[list(self.samples.index)]
+        values = transformed(raw, self.config.cohort.transform, self._path("expression"))
+        return Expression(values, raw, self.measured.positions)
+
+    @cached_property
+    def measured(self) -> Expression:
+        """The whole expression file, not transformed."""
+        whole = read_expression(self._path("expression"), "none")
+        if whole.positions is None:
+            return whole
+        return whole._replace(positions=self._in_reference_names(whole.positions))
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """People with genotypes and expression, in the genotype file's order: index ``sample``.
+
+        Columns are those of the samples file; people whom it lacks have empty texts.
+
+        Raises
+        ------
+        GexvizError
+            If nobody has both, with some ids of each file.
+        """
+        expressed = set(self.measured.raw.columns)
+        shared = pd.Index([s for s in self.genotypes.samples if s in expressed], name="sample", dtype="str")
+        if shared.empty:
+            raise GexvizError(
+                "no sample has both genotypes and expression",
+                file=self._path("expression"),
+                place=f"genotypes have {_some(self.genotypes.samples)}; "
+                f"expression has {_some(self.measured.raw.columns)}",
+                expected="the same sample ids in both files",
+                remedy="rename the samples in one of them, e.g. bcftools reheader -s names.txt",
+            )
+        path = self.path("samples")
+        return pd.DataFrame(index=shared) if path is None else read_samples(path).reindex(shared, fill_value="")
+
+    @cached_property
+    def covariates(self) -> pd.DataFrame | None:
+        """Covariates of the people of :attr:`samples`: sample x covariate; None if the study names none.
+
+        Raises
+        ------
+        GexvizError
+            If somebody has none.
+        """
+        path = self.path("covariates")
+        if path is None:
+            return None
+        table = read_covariates(path)
+        lacking = self.samples.index.difference(table.index)
+        if len(lacking):
+            raise GexvizError(
+                f"{len(lacking)} of {len(self.samples)} samples have no covariates",
+                file=path,
+                place=_some(lacking),
+                expected="a column for each sample that has genotypes and expression",
+                remedy="add them, or take these samples out of the expression file",
+            )
+        return table.loc[self.samples.index]
+
+    # -- genes -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def genes(self) -> pd.DataFrame:
+        """Genes with expression and a place, indexed by the expression file's ids.
+
+        Columns of :func:`gexviz.cohort.genes.read_genes` (contigs as the reference names them), and
+        ``mean_expression``: the mean over :attr:`samples` of the transformed values (of the raw ones under
+        inverse_normal, which makes all means equal).
+
+        See :func:`gexviz.cohort.study_genes.place_genes` for how genes are matched.
+        """
+        expression = self.expression
+        values = expression.raw if self.config.cohort.transform == "inverse_normal" else expression.values
+        table = self.placed.table
+        if table.empty:
+            raise GexvizError(
+                "no gene of the expression file is in the annotation",
+                file=self._path("expression"),
+                place=f"expression has {_some(values.index)}; the annotation has {_some(self.annotation.index)}",
+                expected="the same kind of gene ids in both",
+                remedy="use the annotation that the expression was measured with",
+            )
+        return table.assign(mean_expression=values.mean(axis=1).reindex(table.index))
+
+    @cached_property
+    def placed(self) -> StudyGenes:
+        """How the genes of the expression file were matched to the annotation."""
+        return place_genes(self.measured, self.annotation)
+
+    def find_gene(self, query: str) -> str:
+        """Find a gene by id, with or without version, or symbol: the study's id, else the annotation's.
+
+        Raises
+        ------
+        UnknownGene
+            With the nearest genes.
+        GexvizError
+            For a symbol of several genes, naming their ids.
+        """
+        study, annotation = self._indexes
+        if query in self.genes.index:
+            return query
+        try:
+            return study.resolve(query)
+        except UnknownGene:
+            return self.study_id(annotation.resolve(query))
+
+    def study_id(self, gene: str) -> str:
+        """The expression file's id of an annotated gene; the annotation's own if it has no expression."""
+        return self._study_ids.get(gene, gene)
+
+    @cached_property
+    def _indexes(self) -> tuple[GeneIndex, GeneIndex]:
+        return GeneIndex(self.genes, self.path("expression")), GeneIndex(self.annotation, self.path("genes"))
+
+    @cached_property
+    def _study_ids(self) -> dict[str, str]:
+        both = self.placed.annotated.dropna()
+        return dict(zip(both, both.index, strict=True))
+
+    # -- reference and genotypes together --------------------------------------------------------------------------
+
+    @cached_property
+    def alleles(self) -> AlleleCheck:
+        """REF alleles of some thousand sites around the study's genes, compared with the reference."""
+        return check_alleles(self.genotypes, self.reference, self.genes, list(self.samples.index))
+
+    def require_matching_reference(self) -> None:
+        """See that the genotypes belong to this reference.
+
+        Raises
+        ------
+        GexvizError
+            If more than 1% of the REF alleles differ from it, or nothing could be compared; with the likely cause.
+        """
+        require_match(self.alleles, self.genotype_paths[0], self.reference.path)
+
+    def reference_contig(self, name: str) -> str | None:
+        """A contig as the reference names it; None if it has no such contig."""
+        return resolve_contig(name, self.reference.contigs)
+
+    def _in_reference_names(self, table: pd.DataFrame) -> pd.DataFrame:
+        names = {name: self.reference_contig(name) or name for name in table["contig"].unique()}
+        return table.assign(contig=table["contig"].map(names))
+
+    def _path(self, role: Role) -> Path:
+        path = self.path(role)
+        assert path is not None, role  # the configuration requires it
+        return path
+
+
+def _some(ids: object) -> str:
+    listed = list(ids)  # type: ignore[call-overload]
+    return ", ".join(map(str, listed[:3])) + (", ..." if len(listed) > 3 else "")
