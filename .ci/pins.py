@@ -3,7 +3,7 @@
     .venv/bin/python .ci/pins.py
 
 Writes ``requirements.txt`` (the app) and ``requirements-test.txt`` (what the tests need beyond it), following the
-dependencies in ``pyproject.toml``; other packages of the environment stay out. A local version (torch's ``+cpu``) is cut.
+dependencies in ``pyproject.toml``; other packages of the environment stay out, and so do local versions (torch's +cpu).
 """
 
 import tomllib
