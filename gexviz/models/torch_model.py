@@ -1,0 +1,104 @@
+"""Any torch network from one-hot sequence to one number, as a model of a study."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+import numpy as np
+import torch
+
+from gexviz.errors import GexvizError
+from gexviz.models.base import GeneLocus, ModelSpec
+
+
+class TorchSequenceModel:
+    """Wraps a network so that a study can predict with it, and later look inside it.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        With ``input="sequence"`` and a window; it says how sequences have to be laid and what the numbers mean.
+    network : torch.nn.Module
+        From float32 (batch, 4, window), rows A C G T, to (batch,). It is put in eval mode, its parameters frozen.
+    batch_size : int
+        Sequences a forward.
+    device : str
+        Where torch runs it.
+
+    Notes
+    -----
+    Forwards from several threads take turns: networks that keep state between layers, or carry hooks of an attribution
+    method, stay right.
+    """
+
+    def __init__(self, spec: ModelSpec, network: torch.nn.Module, *, batch_size: int = 64, device: str = "cpu") -> None:
+        if spec.input != "sequence" or spec.window is None:
+            raise ValueError(f"the spec of {spec.name} needs input='sequence' and a window")
+        self.spec = spec
+        self._network = network.to(device).eval().requires_grad_(False)
+        self._batch_size = batch_size
+        self._device = device
+        self._turn = threading.Lock()
+
+    def network(self) -> torch.nn.Module:
+        """The network itself, in eval mode, from (batch, 4, window) to (batch,)."""
+        return self._network
+
+    def unavailable(self, gene: GeneLocus) -> str | None:
+        """Say why a gene can't be served: never, a sequence is all that the network needs."""
+        return None
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content hash of the specification, and of the layers with every parameter and buffer."""
+        weights = hashlib.sha256(str(self._network).encode())
+        for name, tensor in sorted(self._network.state_dict().items()):
+            values = tensor.detach().cpu().contiguous()
+            weights.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            weights.update(values.flatten().view(torch.uint8).numpy().tobytes())
+        return {"spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(), "network": weights.hexdigest()}
+
+    def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
+        """Predict from one-hot sequence.
+
+        Parameters
+        ----------
+        onehot : ndarray, float32 (batch, 4, window)
+
+        Returns
+        -------
+        ndarray, float32 (batch,)
+            On the specification's scale.
+
+        Raises
+        ------
+        GexvizError
+            Where the network gives another shape than (batch,), or something that is not a number.
+        ValueError
+            For an array of another shape.
+        """
+        expected = (4, self.spec.window)
+        if onehot.ndim != 3 or onehot.shape[1:] != expected:
+            raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
+        parts = [self._forward(onehot[i : i + self._batch_size]) for i in range(0, len(onehot), self._batch_size)]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def _forward(self, batch: np.ndarray) -> np.ndarray:
+        """One batch through the network, checked."""
+        with self._turn, torch.inference_mode():
+            sequences = torch.tensor(batch, dtype=torch.float32, device=self._device)
+            values = self._network(sequences).cpu().numpy()
+        if values.shape != (len(batch),):
+            raise GexvizError(
+                f"the network of {self.spec.name} gave {values.shape} for {len(batch)} sequences",
+                expected=f"one number a sequence, ({len(batch)},)",
+                remedy="end the network with a readout; torch.nn.Flatten(0) makes (batch, 1) into (batch,)",
+            )
+        if not np.isfinite(values).all():
+            count = np.count_nonzero(~np.isfinite(values))
+            raise GexvizError(
+                f"the network of {self.spec.name} gave {count} values that are not finite",
+                expected="finite numbers",
+                remedy="look at the weights for NaN, and at the layers for a logarithm or division of zero",
+            )
+        return values.astype(np.float32, copy=False)
