@@ -5,19 +5,32 @@
 >>> study.gene("GENE01").table              # predicted and observed, a row a person
 """
 
-import lazy_loader
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__,
-    submod_attrs={
-        "study": ["Study", "load"],
-        "demo": ["demo"],
-        "errors": ["Cancelled", "GexvizError", "UnknownGene"],
-        "models.registry": ["register_family"],
-        "models.torch_model": ["TorchSequenceModel"],
-        "models.base": ["ModelSpec"],
-    },
-)
-__all__ = [*__all__, "__version__"]
+_HOMES = {
+    "Cancelled": "gexviz.errors",
+    "GexvizError": "gexviz.errors",
+    "ModelSpec": "gexviz.models.base",
+    "Study": "gexviz.study",
+    "TorchSequenceModel": "gexviz.models.torch_model",
+    "UnknownGene": "gexviz.errors",
+    "demo": "gexviz.demo_study",
+    "load": "gexviz.study",
+    "register_family": "gexviz.models.registry",
+}
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: ``import gexviz`` alone takes no time."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gexviz' has no attribute '{name}'")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

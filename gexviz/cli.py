@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import lazy_loader
 import pandas as pd
 import rich.console
 import rich.progress
@@ -19,11 +18,12 @@ import typer
 from gexviz.analysis.settings import LinearSettings
 from gexviz.errors import Cancelled, GexvizError
 from gexviz.files import written_whole
+from gexviz.lazy import lazy
 from gexviz.study import Study, load
 from gexviz.tasks import Progress, local_executor
 
-build = lazy_loader.load("gexviz.demo_study.build")
-demo_study = lazy_loader.load("gexviz.demo_study")
+build = lazy("gexviz.demo_study.build")
+demo_study = lazy("gexviz.demo_study")
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
 from gexviz.cohort.haplotypes import Haplotypes
 from gexviz.errors import GexvizError
+from gexviz.lazy import lazy
 from gexviz.models.base import GeneLocus, PredictsDosages
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from gexviz.study import Study
 
-comparison = lazy_loader.load("gexviz.figures.comparison")
+comparison = lazy("gexviz.figures.comparison")
 
 
 class Gene:

@@ -7,27 +7,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
 from gexviz.analysis import prediction
 from gexviz.cohort.cohort import Cohort
-from gexviz.cohort.genes import resolve_gene
 from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes
 from gexviz.cohort.windows import Window, window_of
 from gexviz.computing import Kind, compute_gene
 from gexviz.config import StudyConfig, read_config
 from gexviz.errors import GexvizError
 from gexviz.gene import Gene
+from gexviz.lazy import lazy
 from gexviz.models import registry
 from gexviz.models.base import GeneLocus, Model, ModelSpec, PredictsDosages, PredictsOutOfFold, PredictsSequences
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
-checks = lazy_loader.load("gexviz.cohort.preflight")
-evaluating = lazy_loader.load("gexviz.evaluating")
-training = lazy_loader.load("gexviz.training")
+checks = lazy("gexviz.cohort.preflight")
+evaluating = lazy("gexviz.evaluating")
+training = lazy("gexviz.training")
 
 
 class Predicted(NamedTuple):
@@ -117,7 +116,9 @@ class Study:
                 remedy=f"add [models.{name}] to the study's TOML, or choose another",
             )
         if name not in self._models:
-            self._models[name] = registry.open_model(name, self.config.models[name].family, self._options[name])
+            self._models[name] = registry.open_model(
+                name, self.config.models[name].family, self._options[name], self.config
+            )
         return self._models[name]
 
     def spec(self, name: str) -> ModelSpec:
@@ -132,17 +133,10 @@ class Study:
         UnknownGene
             With the nearest names.
         """
-        for table in (self.genes, self.cohort.annotation):
-            if gene in table.index:
-                break
-        else:
-            table = self.cohort.annotation
-            gene = resolve_gene(table, gene, self.config.resolve(self.config.cohort.genes))
-            gene = self.cohort.study_id(gene)
-            table = self.genes if gene in self.genes.index else table
-        row = table.loc[gene]
+        found = self.cohort.find_gene(gene)
+        row = (self.genes if found in self.genes.index else self.cohort.annotation).loc[found]
         return GeneLocus(
-            gene, row["name"], row["contig"], int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
+            found, row["name"], row["contig"], int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
         )
 
     def check(self, progress: Progress | None = None) -> pd.DataFrame:

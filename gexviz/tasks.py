@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
-import lazy_loader
+from gexviz.lazy import lazy
 
-distributed = lazy_loader.load("distributed")
+distributed = lazy("distributed")
 
 
 class Progress(Protocol):

@@ -70,6 +70,8 @@ def panels(draw, *, phased: bool = True):
         allele = st.sampled_from([".", *map(str, range(len(alts) + 1)), "1", "1"])
         calls = [draw(allele) + separator + draw(allele) for _ in SAMPLES]
         records.append(("1", start, ".", ref, alts, calls))
+    other = "A" if sequence[-1] != "A" else "C"  # a file without records is refused
+    records.append(("1", LENGTH - 1, ".", sequence[-1], [other], ["0|0"] * len(SAMPLES)))
     return sequence, records
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
 from gexviz.analysis.correlation import fisher_interval
 from gexviz.analysis.published import published_figure
+from gexviz.lazy import lazy
 
-scipy = lazy_loader.load("scipy")
+scipy = lazy("scipy")
 
 COLUMNS = ["model", "row", "statistic", "value", "low", "high", "interval", "n", "unit", "undefined", "reason",
            "published", "published_cohort", "published_source", "published_note"]  # fmt: skip

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import lazy_loader
 import numpy as np
 
-scipy = lazy_loader.load("scipy")
+from gexviz.lazy import lazy
+
+scipy = lazy("scipy")
 
 CONSTANT = 1e-6
 """Rows whose spread (largest minus smallest value) is at most this part of their largest absolute value are constant.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
@@ -16,8 +15,9 @@ from gexviz.analysis.correlation import fisher_interval
 from gexviz.analysis.joined import BLOCK_VALUES, Correlated, Observed, Table, correlate_rows, row_blocks, shared_ids
 from gexviz.analysis.nulls import Analytic, Null, Pairs
 from gexviz.errors import GexvizError
+from gexviz.lazy import lazy
 
-scipy = lazy_loader.load("scipy")
+scipy = lazy("scipy")
 
 def evaluate_genes(
     predicted: pd.DataFrame, observed: pd.DataFrame, *, null: Null | None = None, level: float = 0.95

@@ -18,14 +18,14 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple, Protocol
 from zlib import crc32
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
 from gexviz.analysis.correlation import Rows, correlation_p
 from gexviz.errors import GexvizError
+from gexviz.lazy import lazy
 
-scipy = lazy_loader.load("scipy")
+scipy = lazy("scipy")
 
 SLACK = 1e-12
 """Correlations closer than this count as equal, so that exact ties are not decided by rounding."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 
 from gexviz.errors import GexvizError
+from gexviz.lazy import lazy
 
-scipy = lazy_loader.load("scipy")
+scipy = lazy("scipy")
 
 BLOCK_VALUES = 4_000_000
 

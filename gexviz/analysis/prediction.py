@@ -124,9 +124,7 @@ def predict_dosages(
     return GenePrediction(np.asarray(predicted.values, dtype=np.float64), None, facts)
 
 
-def _in_batches(
-    model: PredictsSequences, shape: tuple[int, ...], encoded: Callable[[slice], np.ndarray]
-) -> np.ndarray:
+def _in_batches(model: PredictsSequences, shape: tuple[int, ...], encoded: Callable[[slice], np.ndarray]) -> np.ndarray:
     """Run a model on rows of one-hots made batch by batch; the mean of both strands for ``rc_mean``."""
     number, length = shape
     size = max(1, _BATCH_BYTES // (16 * length))

@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import lazy_loader
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,8 +17,9 @@ import pyarrow.compute as pc
 
 from gexviz.cohort.bgzf import check_whole
 from gexviz.errors import GexvizError, UnknownGene
+from gexviz.lazy import lazy
 
-bioframe = lazy_loader.load("bioframe")
+bioframe = lazy("bioframe")
 
 COLUMNS = ["name", "contig", "start", "end", "strand", "tss", "biotype", "transcript"]
 _TRANSCRIPTS = ("transcript", "mRNA")

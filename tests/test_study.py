@@ -1,0 +1,248 @@
+"""A small study from files to tables: prediction, freshness, resuming, evaluation, one gene."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cohorts
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import gexviz as gx
+from gexviz.errors import Cancelled, GexvizError, UnknownGene
+from gexviz.models.cnn import CnnConfig, build_network
+from gexviz.models.onehot import one_hot
+from gexviz.tasks import local_executor
+
+MODELS = '\n[models.net]\nfamily = "cnn"\nconfig = "net.json"\nweights = "net.safetensors"\n'
+
+
+def write_net(folder, *, seed=0, strand="gene_strand", haplotypes="output_mean", window=600):
+    config = CnnConfig(
+        format="gexviz-cnn-1", window=window, anchor=400, blocks=[{"channels": 8, "width": 7, "pool": 10}], hidden=[4],
+        scale="log2 expression", strand=strand, haplotypes=haplotypes,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    (folder / "net.json").write_text(config.model_dump_json())
+    network = build_network(config)
+    save_file(network.state_dict(), folder / "net.safetensors")
+    return network.eval()
+
+
+@pytest.fixture
+def toml(tmp_path):
+    path = cohorts.make_study(tmp_path / "study", models=MODELS)
+    write_net(path.parent)
+    return path
+
+
+def test_tables(toml):
+    study = gx.load(toml)
+    assert study.genes.index.tolist() == [f"ENSG{i:011d}.1" for i in range(6)]
+    assert study.genes.at["ENSG00000000001.1", "tss"] == 15_999  # minus strand: the gene's last base
+    assert len(study.samples) == 40 and set(study.samples["population"]) == {"AAA", "BBB"}
+    for query in ("GENE2", "ENSG00000000002", "ENSG00000000002.1"):
+        assert study.gene(query).id == "ENSG00000000002.1"
+    with pytest.raises(UnknownGene, match="GENEX2") as caught:
+        study.gene("GENEX2")
+    assert "GENE2" in caught.value.remedy
+
+
+@pytest.mark.parametrize("haplotypes", ["output_mean", "output_sum"])
+@pytest.mark.parametrize("strand", ["gene_strand", "none", "rc_mean"])
+def test_prediction_is_the_models_on_each_persons_own_sequences(toml, strand, haplotypes):
+    network = write_net(toml.parent, strand=strand, haplotypes=haplotypes)
+    study = gx.load(toml)
+    table = study.predict("net", ["GENE1"])
+    assert list(table.columns) == ["gene", "sample", "value", "haplotype_1", "haplotype_2"]
+    made = study.haplotypes("net", "GENE1")
+    assert made.window.strand == ("-" if strand == "gene_strand" else "+")
+
+    def run(text):
+        x = torch.from_numpy(one_hot(np.frombuffer(text.encode(), np.uint8)[None]))
+        with torch.inference_mode():
+            forward = float(network(x)[0])
+            return (forward + float(network(x.flip(1, 2))[0])) / 2 if strand == "rc_mean" else forward
+
+    for row in table.itertuples():
+        copies = [run(made.sequence(row.sample, copy)) for copy in (1, 2)]
+        np.testing.assert_allclose([row.haplotype_1, row.haplotype_2], copies, atol=1e-5)
+        expected = np.mean(copies) if haplotypes == "output_mean" else np.sum(copies)
+        np.testing.assert_allclose(row.value, expected, atol=1e-5)
+    assert study.facts("net", "GENE1")["distinct"] == len(made.sequences) < 80
+
+
+def test_reference_prediction(toml):
+    study = gx.load(toml)
+    table = study.predict("net", reference=True)
+    assert list(table.columns) == ["gene", "value"] and len(table) == 6
+    window = study.window("net", study.locus("GENE0"))
+    assert (window.start, window.end) == (4_600, 5_200)
+    sequence = study.cohort.reference.fetch("1", 4_600, 5_200)
+    expected = study.model("net").predict_sequences(one_hot(sequence[None]))[0]
+    assert table.set_index("gene").at["ENSG00000000000.1", "value"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_second_run_does_nothing_and_a_changed_input_is_stale(toml, monkeypatch):
+    study = gx.load(toml)
+    assert set(study.status("net")["state"]) == {"missing"}
+    first = study.predict("net")
+    assert set(study.status("net")["state"]) == {"ready"}
+    ran = []
+    again = gx.load(toml)
+    pd.testing.assert_frame_equal(again.predict("net", progress=lambda *a: ran.append(a)), first)
+    assert ran == []
+    vcf = toml.parent / "genotypes.vcf.gz"
+    cohorts.make_study(toml.parent / "other", seed=3)
+    for suffix in ("", ".tbi"):
+        (toml.parent / "other" / f"genotypes.vcf.gz{suffix}").replace(f"{vcf}{suffix}")
+    with pytest.raises(GexvizError, match="reference"):  # that panel belongs to another sequence
+        gx.load(toml).predict("net")
+    for suffix in ("", ".fai"):
+        (toml.parent / "other" / f"reference.fa{suffix}").replace(toml.parent / f"reference.fa{suffix}")
+    state = gx.load(toml).status("net")
+    assert set(state["state"]) == {"stale"} and "genotypes genotypes.vcf.gz" in state["reason"].iat[0]
+    assert gx.load(toml).predicted("net").values.empty  # never used silently
+    changed = gx.load(toml).predict("net")
+    assert not np.allclose(changed["value"], first["value"])
+    assert set(gx.load(toml).status("net")["state"]) == {"ready"}
+
+
+def test_new_weights_make_results_stale(toml):
+    gx.load(toml).predict("net")
+    write_net(toml.parent, seed=1)
+    state = gx.load(toml).status("net")
+    assert set(state["state"]) == {"stale"} and "model network" in state["reason"].iat[0]
+
+
+def test_cancel_keeps_what_is_done(toml):
+    study = gx.load(toml)
+
+    def stop_after_two(done, total, label):
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        study.predict("net", progress=stop_after_two)
+    assert (study.status("net")["state"] == "ready").sum() == 2
+    calls = []
+    study.predict("net", progress=lambda done, total, label: calls.append((done, total)))
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_kill_9_and_go_on(toml):
+    whole = gx.load(toml, toml.parent / "elsewhere").predict("net")
+    code = (
+        "import sys, time, gexviz as gx\n"
+        "gx.load(sys.argv[1]).predict('net', progress=lambda d, t, l: (print(l, flush=True), time.sleep(0.2)))"
+    )
+    running = subprocess.Popen([sys.executable, "-c", code, str(toml)], stdout=subprocess.PIPE, text=True)
+    running.stdout.readline()
+    time.sleep(0.1)
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+    study = gx.load(toml)
+    done = int((study.status("net")["state"] == "ready").sum())
+    assert 1 <= done < 6
+    calls = []
+    resumed = study.predict("net", progress=lambda done, total, label: calls.append(total))
+    assert calls == [6 - done] * (6 - done)
+    pd.testing.assert_frame_equal(resumed, whole)
+
+
+def test_dask_gives_the_same(toml):
+    here = gx.load(toml, toml.parent / "here").predict("net")
+    study = gx.load(toml)
+    with local_executor(2) as executor:
+        there = study.predict("net", executor=executor)
+    pd.testing.assert_frame_equal(there, here)
+
+
+def test_genes_that_cannot_be_served_say_why(tmp_path):
+    toml = cohorts.make_study(tmp_path, models=MODELS)
+    write_net(tmp_path, window=20_000)
+    study = gx.load(toml)
+    table = study.predict("net")
+    state = study.status("net")
+    refused = state[state["state"] == "unavailable"]
+    assert len(refused) and set(refused["reason"]) == {"outside the reference"}
+    assert set(table["gene"]) == set(state.index[state["state"] == "ready"])
+    gene = study.gene(refused.index[0])
+    assert gene.table["net"].isna().all() and gene.facts("net")["reason"] == "outside the reference"
+
+
+def test_gene_table(toml):
+    gene = gx.load(toml).gene("GENE0")
+    table = gene.table
+    assert list(table.columns) == ["population", "observed", "net", "net_haplotype_1", "net_haplotype_2"]
+    assert len(table) == 40 and table.notna().all(axis=None)
+    np.testing.assert_allclose(table["net"], table[["net_haplotype_1", "net_haplotype_2"]].mean(axis=1))
+    raw = pd.read_csv(toml.parent / "expression.tsv", sep="\t", index_col=0)
+    pd.testing.assert_series_equal(table["observed"], raw.loc[gene.id], check_names=False)
+
+
+def test_variants_and_dosages_of_a_gene(toml):
+    gene = gx.load(toml).gene("GENE1")
+    variants = gene.variants("net")
+    start, end = gene.region("net")
+    assert len(variants) and variants["position"].between(start, end - 1).all()
+    assert (variants["distance"] == gene.locus.tss - variants["position"]).all()  # minus strand
+    dosages = gene.dosages(variants.index[:2])
+    np.testing.assert_allclose(dosages.mean() / 2, variants["frequency"].iloc[:2])
+    with pytest.raises(GexvizError, match="not in the study's genotypes"):
+        gene.dosages(["1:1:A:C"])
+
+
+def test_evaluation_is_pearsons_r_of_the_same_people(toml):
+    study = gx.load(toml)
+    with pytest.raises(GexvizError, match="nothing of net") as caught:
+        study.evaluate("net")
+    assert "gexviz predict" in caught.value.remedy
+    study.predict("net")
+    table = study.evaluate("net")
+    gene = study.gene("GENE2").table
+    r = np.corrcoef(gene["net"], gene["observed"])[0, 1]
+    assert table.at["ENSG00000000002.1", "pearson"] == pytest.approx(r, abs=1e-10)
+    assert set(table["n"]) == {40} and table.attrs["people"] == "held-out"
+    each = study.evaluate("net", population="each")
+    one = study.evaluate("net", population="AAA")
+    both = gene[gene["population"] == "AAA"]
+    assert one.at["ENSG00000000002.1", "pearson"] == pytest.approx(np.corrcoef(both["net"], both["observed"])[0, 1])
+    assert set(each["population"]) == {"AAA", "BBB"} and set(each["n"]) == {20}
+    assert study.evaluate("net", null="random_weights")["p"].notna().all()
+    assert len(study.evaluate("net", by="individual")) == 40
+    rows = study.benchmark()
+    assert rows["row"].tolist() == ["reference", "across genes", "across individuals"]
+
+
+def test_people_of_the_training_are_left_out(toml):
+    samples = pd.read_csv(toml.parent / "samples.tsv", sep="\t").assign(split=["train", "test"] * 20)
+    study = gx.load(toml)
+    study.predict("net")
+    text = toml.read_text() + 'trained_on = ["train"]\n'
+    toml.write_text(text)
+    with pytest.raises(GexvizError, match="split"):
+        gx.load(toml).evaluate("net")
+    samples.to_csv(toml.parent / "samples.tsv", sep="\t", index=False)
+    assert set(gx.load(toml).evaluate("net")["n"]) == {20}
+
+
+def test_unknown_model(toml):
+    with pytest.raises(GexvizError, match="no model 'nett'") as caught:
+        gx.load(toml).predict("nett")
+    assert "net" in caught.value.expected
+
+
+def test_import_is_light(toml):
+    code = "import sys, gexviz; print(sorted({'torch', 'pandas', 'streamlit', 'sklearn'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+    code = "import sys, gexviz as gx; len(gx.load(sys.argv[1]).genes); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, str(toml)], capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
