@@ -178,7 +178,7 @@ def evaluate(
     _write_table(pd.concat(genes), table)
     _write_table(pd.concat(people), _beside(table, "individuals"))
     _write_table(benchmark, _beside(table, "benchmark"))
-    _show(benchmark)
+    _show(benchmark[["model", "row", "value", "low", "high", "n", "unit", "published", "reason"]])
 
 
 @app.command(epilog="Example: gexviz haplotypes study.toml --gene TANGO2 --model xpresso --out haplotypes.fa")
@@ -267,7 +267,7 @@ def _show(table: pd.DataFrame) -> None:
     """Print a table for people."""
     drawn = rich.table.Table(*map(str, table.columns), box=None, pad_edge=False)
     for row in table.itertuples(index=False):
-        cells = [f"{c:.3g}" if isinstance(c, float) else "" if c is None else str(c) for c in row]
+        cells = ["" if pd.isna(c) else f"{c:.3g}" if isinstance(c, float) else str(c) for c in row]
         drawn.add_row(*(rich.text.Text(c, style=_STATUS.get(c, "")) for c in cells))
     out.print(drawn)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from gexviz.analysis import nulls
@@ -17,6 +18,7 @@ from gexviz.analysis.evaluation import (
     reference_correlation,
 )
 from gexviz.errors import GexvizError
+from gexviz.tasks import Progress
 
 if TYPE_CHECKING:
     from gexviz.study import Study
@@ -63,22 +65,54 @@ def comparable(study: Study, model: str) -> Comparable:
     return Comparable(predicted, observed, "held-out" if stored.out_of_fold is None else "out-of-fold")
 
 
-def evaluate(study: Study, model: str, *, by: str, null: str, population: str | None, seed: int) -> pd.DataFrame:
+class Told:
+    """A null that tells of its progress, a few genes at a time (random nulls take a while on many genes)."""
+
+    def __init__(self, null: nulls.Null, total: int, progress: Progress) -> None:
+        self._null, self._total, self._progress = null, total, progress
+        self._done = 0
+        self.name, self.details = null.name, null.details
+
+    def p_values(self, pairs: nulls.Pairs) -> np.ndarray:
+        """Two-sided p of each gene."""
+        parts = []
+        for begin in range(0, len(pairs.genes), _TOLD_EVERY):
+            rows = slice(begin, begin + _TOLD_EVERY)
+            some = pairs._replace(
+                genes=pairs.genes[rows],
+                predicted=pairs.predicted.take(rows),
+                observed=pairs.observed.take(rows),
+                present=pairs.present[rows],
+                pearson=pairs.pearson[rows],
+            )
+            parts.append(self._null.p_values(some))
+            self._done += len(some.genes)
+            self._progress(self._done, self._total, str(some.genes[-1]))
+        return np.concatenate(parts)
+
+
+_TOLD_EVERY = 20
+
+
+def evaluate(
+    study: Study, model: str, *, by: str, chosen: nulls.Null, population: str | None, progress: Progress | None
+) -> pd.DataFrame:
     """See :meth:`gexviz.study.Study.evaluate`."""
     predicted, observed, people = comparable(study, model)
+    null = chosen if progress is None else Told(chosen, len(predicted), progress)
     if population not in (None, "each", "pooled"):
-        chosen = populations(study).reindex(predicted.columns) == population
-        if not chosen.any():
+        members = populations(study).reindex(predicted.columns) == population
+        if not members.any():
             names = ", ".join(sorted(set(populations(study))))
             raise GexvizError(f"nobody is in population {population}", expected=names)
-        predicted = predicted.loc[:, chosen.to_numpy()]
+        predicted = predicted.loc[:, members.to_numpy()]
     if by == "individual":
         table = evaluate_individuals(predicted, observed)
     elif population in ("each", "pooled"):
-        groups = evaluate_groups(predicted, observed, populations(study), null=named_null(study, null, model, seed))
+        groups = evaluate_groups(predicted, observed, populations(study), null=null)
         table = groups if population == "each" else pool_groups(groups)
     else:
-        table = evaluate_genes(predicted, observed, null=named_null(study, null, model, seed))
+        table = evaluate_genes(predicted, observed, null=null)
     table.attrs["people"] = people
     return table
 

@@ -1,8 +1,8 @@
 """Modules that are imported when they are first used.
 
-``lazy_loader`` and :class:`importlib.util.LazyLoader` put half-made modules into ``sys.modules``; whatever looks through that table
-(``inspect.stack()`` does) then imports them in the middle of another import, and two threads can wait for each other for
-ever. This one is only a name until an attribute is asked for.
+``lazy_loader`` and :class:`importlib.util.LazyLoader` put half-made modules into ``sys.modules``; whatever looks through
+that table (``inspect.stack()`` does) then imports them in the middle of another import, and two threads can wait for
+each other for ever. This one is only a name until an attribute is asked for.
 """
 
 from __future__ import annotations

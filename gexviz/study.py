@@ -307,6 +307,7 @@ class Study:
         null: str = "analytic",
         population: str | None = None,
         seed: int = 0,
+        progress: Progress | None = None,
     ) -> pd.DataFrame:
         """Compare stored predictions with observed expression; nothing is predicted anew.
 
@@ -326,6 +327,8 @@ class Study:
             if not given.
         seed : int
             Of the random nulls.
+        progress : Progress, optional
+            Told every few genes.
 
         Returns
         -------
@@ -333,7 +336,8 @@ class Study:
             Columns of :func:`gexviz.analysis.evaluation.evaluate_genes`, ``evaluate_groups``, ``pool_groups`` or
             ``evaluate_individuals``. ``attrs["people"]`` says which people were used.
         """
-        return evaluating.evaluate(self, model, by=by, null=null, population=population, seed=seed)
+        chosen = evaluating.named_null(self, null, model, seed)
+        return evaluating.evaluate(self, model, by=by, chosen=chosen, population=population, progress=progress)
 
     def benchmark(self, models: Sequence[str] | None = None) -> pd.DataFrame:
         """The three rows of the field's benchmark table for each model, published figures beside.
