@@ -1,12 +1,13 @@
 """The elastic-net path as R's glmnet fits it, and its cross-validation (Friedman, Hastie and Tibshirani 2010).
 
-For each penalty ``l`` of a path the coefficients ``b`` (of predictors scaled to unit variance) minimise::
+For each penalty ``l`` of a path the coefficients ``b`` minimise, with `y` and the predictors centred and scaled to unit
+variance (with 1/n)::
 
     |y - X b|^2 / (2 n)  +  l * (alpha * |b|_1  +  (1 - alpha) / 2 * |b|^2)
 
-early end of the path and the choice among them follow glmnet 4.1. glmnet stops its coordinate descent when the steps get
-small (``thresh = 1e-7``); here each point of the path is solved exactly, so the two differ by glmnet's own tolerance.
-
+Penalties are told times the standard deviation of `y`, as glmnet tells them. The penalties, the early end of the path
+and the choice among them follow glmnet 4.1. glmnet stops its coordinate descent when the steps get small
+(``thresh = 1e-7``); here each point of the path is solved exactly, so the two differ by glmnet's tolerance.
 The solver is in :mod:`gexviz.analysis.active_set`.
 """
 
