@@ -24,7 +24,9 @@ def has_glmnet():
 
 def simulate(seed=0, n=120, p=40, strength=1.0):
     rng = np.random.default_rng(seed)
-    dosages = rng.binomial(2, rng.uniform(0.05, 0.5, p)[:, None], (p, n)).astype(float)
+    frequency = rng.uniform(0.05, 0.5, p)
+    frequency[[3, 7]] = 0.4
+    dosages = rng.binomial(2, frequency[:, None], (p, n)).astype(float)
     covariates = rng.normal(size=(n, 3))
     genetic = dosages[3] - dosages[7]
     expression = 5 + strength * genetic + covariates @ [1.0, -2.0, 0.5] + rng.normal(size=n)
