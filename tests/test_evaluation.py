@@ -241,6 +241,7 @@ def test_groups_are_evaluated_apart_and_pooled():
     np.testing.assert_allclose(pooled["pearson"], np.tanh(z.mean(axis=0)))  # the groups are equally large
     assert (pooled["n"] == people).all()
     assert ((pooled["pearson_low"] < pooled["pearson"]) & (pooled["pearson"] < pooled["pearson_high"])).all()
+    np.testing.assert_allclose(pooled["q"], stats.false_discovery_control(pooled["p"]))
     q = 57 * ((z - z.mean(axis=0)) ** 2).sum(axis=0)
     np.testing.assert_allclose(pooled["heterogeneity_p"], stats.chi2.sf(q, 1), rtol=1e-6)
 

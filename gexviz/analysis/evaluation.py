@@ -155,8 +155,8 @@ def pool_groups(by_group: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     -------
     DataFrame
         Index ``gene``; ``groups`` (with a correlation), ``n``, ``pearson``, ``pearson_low``, ``pearson_high``, ``p``
-        (two-sided, of z against zero), ``heterogeneity_p`` (Cochran's Q; NaN with fewer than two groups), ``status``,
-        ``reason``.
+        (two-sided, of z against zero), ``q`` (Benjamini-Hochberg), ``null`` (``pooled_z``), ``heterogeneity_p``
+        (Cochran's Q; NaN with fewer than two groups), ``status``, ``reason``.
     """
     _check_level(level)
     defined = by_group[by_group["status"] == "ok"]
@@ -170,7 +170,7 @@ def pool_groups(by_group: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
     spread = np.maximum(sums["wzz"] - sums["w"] * pooled**2, 0.0)
     several = sums["groups"] > 1
     missing = sums["groups"] == 0
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "groups": sums["groups"].astype(int),
             "n": sums["n"].astype(int),
@@ -178,12 +178,15 @@ def pool_groups(by_group: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
             "pearson_low": np.tanh(pooled - half),
             "pearson_high": np.tanh(pooled + half),
             "p": 2 * scipy.special.ndtr(-np.abs(pooled / error)),
+            "q": np.nan,
+            "null": "pooled_z",
             "heterogeneity_p": scipy.special.chdtrc((sums["groups"] - 1.0).where(several), spread),
             "status": np.where(missing, "undefined", "ok"),
             "reason": np.where(missing, "no group with a correlation", ""),
         },
         index=sums.index.rename("gene"),
     )
+    return _add_q(table)
 
 
 def evaluate_individuals(predicted: pd.DataFrame, observed: pd.DataFrame, *, level: float = 0.95) -> pd.DataFrame:
@@ -272,11 +275,16 @@ def _finish(table: pd.DataFrame, null: Null, level: float) -> pd.DataFrame:
     table["r2"] = table["pearson"] ** 2
     _add_interval(table, "n", level)
     table["q"] = np.nan
+    table["null"] = null.name
+    return _add_q(table).rename_axis("gene")
+
+
+def _add_q(table: pd.DataFrame) -> pd.DataFrame:
+    """Fill ``q`` where there is a ``p``."""
     tested = table["p"].notna()
     if tested.any():
         table.loc[tested, "q"] = scipy.stats.false_discovery_control(table.loc[tested, "p"])
-    table["null"] = null.name
-    return table.rename_axis("gene")
+    return table
 
 
 def _add_interval(table: pd.DataFrame, n: str, level: float) -> None:
