@@ -66,6 +66,19 @@ class Cohort:
         value = getattr(self.config.cohort, role)
         return None if value is None else self.config.existing(value, "cohort", role)
 
+    def path_of(self, role: Role) -> Path:
+        """The file of a role that the study has.
+
+        Raises
+        ------
+        GexvizError
+            If it has none, or the file isn't there.
+        """
+        path = self.path(role)
+        if path is None:
+            raise GexvizError(f"the study names no {role} file", file=self.config.path, place=f"[cohort] {role}")
+        return path
+
     @cached_property
     def genotype_paths(self) -> list[Path]:
         """The genotype files; ``{contig}`` in a name stands for any text."""
@@ -98,30 +111,45 @@ class Cohort:
     @cached_property
     def reference(self) -> Reference:
         """The reference genome."""
-        return Reference(self._path("reference"))
+        return Reference(self.path_of("reference"))
 
     @cached_property
     def annotation(self) -> pd.DataFrame:
         """All annotated genes, as :func:`gexviz.cohort.genes.read_genes`; contigs as the reference names them."""
-        return self._in_reference_names(read_genes(self._path("genes")))
+        return self._in_reference_names(self.annotation_as_written)
+
+    @cached_property
+    def annotation_as_written(self) -> pd.DataFrame:
+        """All annotated genes; contigs as in the annotation."""
+        return read_genes(self.path_of("genes"))
 
     @cached_property
     def expression(self) -> Expression:
-        """Expression of the people of :attr:`samples`, transformed; positions with contigs as the reference names them.
+        """Expression of the people of :attr:`samples`, transformed.
 
         An inverse-normal transform ranks these people only.
         """
-        raw = self.measured.raw[list(self.samples.index)]
-        values = transformed(raw, self.config.cohort.transform, self._path("expression"))
-        return Expression(values, raw, self.measured.positions)
+        raw = self.measured_as_written.raw[list(self.samples.index)]
+        values = transformed(raw, self.config.cohort.transform, self.path_of("expression"))
+        return Expression(values, raw, self.measured_as_written.positions)
 
     @cached_property
     def measured(self) -> Expression:
-        """The whole expression file, not transformed."""
-        whole = read_expression(self._path("expression"), "none")
+        """The whole expression file, not transformed; contigs as the reference names them."""
+        whole = self.measured_as_written
         if whole.positions is None:
             return whole
         return whole._replace(positions=self._in_reference_names(whole.positions))
+
+    @cached_property
+    def measured_as_written(self) -> Expression:
+        """The whole expression file, not transformed; contigs as in the file."""
+        return read_expression(self.path_of("expression"), "none")
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """The samples file, whole."""
+        return read_samples(self.path_of("samples"))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -134,19 +162,20 @@ class Cohort:
         GexvizError
             If nobody has both, with some ids of each file.
         """
-        expressed = set(self.measured.raw.columns)
+        expressed = self.measured_as_written.raw.columns
         shared = pd.Index([s for s in self.genotypes.samples if s in expressed], name="sample", dtype="str")
         if shared.empty:
             raise GexvizError(
                 "no sample has both genotypes and expression",
-                file=self._path("expression"),
+                file=self.path_of("expression"),
                 place=f"genotypes have {_some(self.genotypes.samples)}; "
-                f"expression has {_some(self.measured.raw.columns)}",
+                f"expression has {_some(expressed)}",
                 expected="the same sample ids in both files",
                 remedy="rename the samples in one of them, e.g. bcftools reheader -s names.txt",
             )
-        path = self.path("samples")
-        return pd.DataFrame(index=shared) if path is None else read_samples(path).reindex(shared, fill_value="")
+        if self.path("samples") is None:
+            return pd.DataFrame(index=shared)
+        return self.people.reindex(shared, fill_value="")
 
     @cached_property
     def covariates(self) -> pd.DataFrame | None:
@@ -160,7 +189,7 @@ class Cohort:
         path = self.path("covariates")
         if path is None:
             return None
-        table = read_covariates(path)
+        table = self.covariates_as_written
         lacking = self.samples.index.difference(table.index)
         if len(lacking):
             raise GexvizError(
@@ -171,6 +200,11 @@ class Cohort:
                 remedy="add them, or take these samples out of the expression file",
             )
         return table.loc[self.samples.index]
+
+    @cached_property
+    def covariates_as_written(self) -> pd.DataFrame:
+        """The covariates file, whole: sample x covariate."""
+        return read_covariates(self.path_of("covariates"))
 
     # -- genes -----------------------------------------------------------------------------------------------------
 
@@ -187,20 +221,28 @@ class Cohort:
         expression = self.expression
         values = expression.raw if self.config.cohort.transform == "inverse_normal" else expression.values
         table = self.placed.table
-        if table.empty:
-            raise GexvizError(
-                "no gene of the expression file is in the annotation",
-                file=self._path("expression"),
-                place=f"expression has {_some(values.index)}; the annotation has {_some(self.annotation.index)}",
-                expected="the same kind of gene ids in both",
-                remedy="use the annotation that the expression was measured with",
-            )
         return table.assign(mean_expression=values.mean(axis=1).reindex(table.index))
 
     @cached_property
     def placed(self) -> StudyGenes:
-        """How the genes of the expression file were matched to the annotation."""
-        return place_genes(self.measured, self.annotation)
+        """How the genes of the expression file were matched to the annotation.
+
+        Raises
+        ------
+        GexvizError
+            If none has a place, with some ids of each file.
+        """
+        found = place_genes(self.measured, self.annotation)
+        if found.table.empty:
+            raise GexvizError(
+                "no gene of the expression file is in the annotation",
+                file=self.path_of("expression"),
+                place=f"expression has {_some(found.annotated.index)}; "
+                f"the annotation has {_some(self.annotation.index)}",
+                expected="the same kind of gene ids in both",
+                remedy="use the annotation that the expression was measured with",
+            )
+        return found
 
     def find_gene(self, query: str) -> str:
         """Find a gene by id, with or without version, or symbol: the study's id, else the annotation's.
@@ -258,10 +300,6 @@ class Cohort:
         names = {name: self.reference_contig(name) or name for name in table["contig"].unique()}
         return table.assign(contig=table["contig"].map(names))
 
-    def _path(self, role: Role) -> Path:
-        path = self.path(role)
-        assert path is not None, role  # the configuration requires it
-        return path
 
 
 def _some(ids: object) -> str:

@@ -44,7 +44,7 @@ def place_genes(expression: Expression, annotation: pd.DataFrame) -> StudyGenes:
     -----
     A gene of the expression file is one of the annotation by its id, else by its id without version, else by its
     symbol, where just one gene has that. A gene that the annotation doesn't have takes the place that a BED gives it,
-    if the BED has its strand: name = id, start and end as in the BED, no biotype. Other genes are left out of the table.
+    if the BED has its strand: name = id, start and end as in the BED, no biotype. Other genes are left out.
     """
     ids = pd.Series(expression.values.index, index=expression.values.index)
     annotated = _match(ids, annotation)
