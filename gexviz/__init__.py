@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cancelled": "gexviz.errors",
     "GexvizError": "gexviz.errors",
+    "LinearSettings": "gexviz.analysis.settings",
     "ModelSpec": "gexviz.models.base",
     "Study": "gexviz.study",
     "TorchSequenceModel": "gexviz.models.torch_model",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import rich.console
@@ -16,6 +16,7 @@ import rich.table
 import typer
 
 from gexviz.analysis.settings import LinearSettings
+from gexviz.computing import Kind
 from gexviz.errors import Cancelled, GexvizError
 from gexviz.files import written_whole
 from gexviz.lazy import lazy
@@ -103,7 +104,8 @@ def train_linear(
     alpha: Annotated[float, typer.Option(help="Elastic-net mixing: 1 lasso, 0 ridge.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 1,
     keep: Annotated[
-        str, typer.Option(help="Genes that go into the file: significant (PredictDB's rule), or all.")
+        Literal["significant", "all"],
+        typer.Option(help="Genes that go into the file: significant (PredictDB's rule), or all."),
     ] = "significant",
     jobs: Jobs = 1,
     results: ResultsFolder = None,
@@ -134,7 +136,7 @@ def predict(
     was trained on: `gexviz evaluate` uses its out-of-fold predictions instead.
     """
     opened = load(study, results)
-    kind = "reference" if reference else "prediction"
+    kind: Kind = "reference" if reference else "prediction"
     before = opened.status(model, genes, kind)
     stale = before[before["state"] == "stale"]
     if len(stale):
@@ -156,7 +158,9 @@ def evaluate(
     study: StudyFile,
     table: OutFile,
     models: Annotated[list[str] | None, typer.Option("--model", "-m", help="Repeat for more. [all]")] = None,
-    null: Annotated[str, typer.Option(help="analytic, permutation or random_weights.")] = "analytic",
+    null: Annotated[
+        Literal["analytic", "permutation", "random_weights"], typer.Option(help="What p is computed against.")
+    ] = "analytic",
     within: Annotated[bool, typer.Option("--within-populations", help="Also within each population.")] = False,  # noqa: FBT002
     results: ResultsFolder = None,
 ) -> None:

@@ -72,7 +72,9 @@ class Gene:
         """Expression by sample, as transformed; NaN throughout for a gene without expression."""
         values = self.study.cohort.expression.values
         samples = self.study.samples.index
-        return values.loc[self.id, samples] if self.id in values.index else pd.Series(np.nan, index=samples)
+        if self.id not in values.index:
+            return pd.Series(np.nan, index=samples)
+        return pd.Series(values.loc[self.id].reindex(samples))
 
     def facts(self, model: str) -> dict[str, Any]:
         """Counts and shares behind a stored prediction: haplotypes run, weights found; ``reason`` if there is none."""

@@ -1,7 +1,7 @@
 """Modules that are imported when they are first used.
 
-``lazy_loader`` and :class:`importlib.util.LazyLoader` put half-made modules into ``sys.modules``; whatever looks through
-that table (``inspect.stack()`` does) then imports them in the middle of another import, and two threads can wait for
+``lazy_loader`` and :class:`importlib.util.LazyLoader` put half-made modules into ``sys.modules``; whatever looks
+through that table (``inspect.stack()`` does) imports them in the middle of another import, and threads can wait for
 each other for ever. This one is only a name until an attribute is asked for.
 """
 

@@ -72,6 +72,7 @@ class Study:
         self._results_argument = results
         self._options = {name: registry.check_options(config, name) for name in config.models}
         self._models: dict[str, Model] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -134,10 +135,9 @@ class Study:
             With the nearest names.
         """
         found = self.cohort.find_gene(gene)
-        row = (self.genes if found in self.genes.index else self.cohort.annotation).loc[found]
-        return GeneLocus(
-            found, row["name"], row["contig"], int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
-        )
+        row: Any = (self.genes if found in self.genes.index else self.cohort.annotation).loc[found]
+        place = int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
+        return GeneLocus(found, row["name"], row["contig"], *place)
 
     def check(self, progress: Progress | None = None) -> pd.DataFrame:
         """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
@@ -228,7 +228,7 @@ class Study:
         stored = self.results.keys(kind, model)
         wanted = self._run(model, kind)
         changed = _changed(self.results.last_inputs(kind, model), wanted.inputs)
-        rows = []
+        rows: list[tuple[str, str, str | None]] = []
         for gene in loci:
             key, reason = stored.get(gene.id, (None, None))
             if key is None:
@@ -375,7 +375,9 @@ class Study:
     def _run(self, model: str, kind: Kind) -> Run:
         """Everything that all of a model's predictions depend on."""
         opened = self.model(model)
-        inputs = {f"model {k}": v for k, v in opened.fingerprint().items()} | {"code": str(prediction.SCHEMA)}
+        if model not in self._fingerprints:  # of the weights that are loaded, so once
+            self._fingerprints[model] = opened.fingerprint()
+        inputs = {f"model {k}": v for k, v in self._fingerprints[model].items()} | {"code": str(prediction.SCHEMA)}
         reads_sequence = isinstance(opened, PredictsSequences)
         if reads_sequence:
             inputs |= self._digests("reference")

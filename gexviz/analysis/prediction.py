@@ -73,15 +73,12 @@ def predict_haplotypes(model: PredictsSequences, haplotypes: Haplotypes) -> Gene
     if model.spec.haplotypes == "input_mean":
         pairs, person = np.unique(np.sort(index, axis=1), axis=0, return_inverse=True)
         pairs = np.where(pairs < 0, pairs.max(axis=1, keepdims=True), pairs)
-        values = _in_batches(
-            model,
-            (len(pairs), haplotypes.sequences.shape[1]),
-            lambda rows: np.mean(
-                [one_hot(haplotypes.sequences[pairs[rows, copy]], model.spec.n_policy) for copy in (0, 1)],
-                axis=0,
-                dtype=np.float32,
-            ),
-        )
+
+        def mean_of_copies(rows: slice) -> np.ndarray:
+            first, second = (one_hot(haplotypes.sequences[pairs[rows, c]], model.spec.n_policy) for c in (0, 1))
+            return (first + second) / 2
+
+        values = _in_batches(model, (len(pairs), haplotypes.sequences.shape[1]), mean_of_copies)
         return GenePrediction(values[person.ravel()], None, facts | {"distinct": len(pairs)})
     distinct = predict_sequences(model, haplotypes.sequences)
     copies = np.where(index < 0, np.nan, distinct[index])

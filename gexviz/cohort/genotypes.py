@@ -74,7 +74,8 @@ class GenotypeBlock:
         dosages = (called == allele[:, None, None]).sum(axis=2, dtype=np.float32)
         dosages[(called == MISSING).any(axis=2)] = np.nan
         records = self.records.iloc[rows]
-        alts = [self.records["alts"].iat[r][k - 1] for r, k in pairs]
+        written = self.records["alts"].to_numpy()
+        alts = [written[r][k - 1] for r, k in pairs]
         variants = pd.DataFrame(
             {
                 "variant": [

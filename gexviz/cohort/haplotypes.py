@@ -118,7 +118,7 @@ class Haplotypes:
 
     def sequence(self, sample: str, copy: Literal[1, 2]) -> str:
         """One person's haplotype, in the window's direction; KeyError if there is no such copy."""
-        row = int(self.index.at[sample, copy])
+        row = int(self.index[copy][sample])
         if row < 0:
             raise KeyError(f"this person has no copy {copy} of {self.window.contig}")
         return self.sequences[row].tobytes().decode("ascii")
@@ -240,7 +240,7 @@ def _build(
     base_rows[:, at] = bases[np.arange(len(at))[None, :], distinct[:, simple]]
     records = block.records[~simple]
     written = zip(records["position"], records["ref"], records["alts"], strict=True)
-    others = [(r, _edits_of(*record)) for r, record in zip(np.flatnonzero(~simple), written, strict=True)]
+    others = [(int(r), _edits_of(*record)) for r, record in zip(np.flatnonzero(~simple), written, strict=True)]
     edits, overlapping = [], 0
     for column, carriers in zip(distinct, chromosomes, strict=True):
         applied, skipped = _apply_in_order(column, others, start)

@@ -1,0 +1,109 @@
+"""The command line on a small study."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import cohorts
+import numpy as np
+import pandas as pd
+import pytest
+from test_study import MODELS, write_net
+
+import gexviz as gx
+
+
+@pytest.fixture(scope="module")
+def toml(tmp_path_factory):
+    path = cohorts.make_study(tmp_path_factory.mktemp("cli"), models=MODELS, people=60)
+    write_net(path.parent)
+    return path
+
+
+def command(toml, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "gexviz.cli", *map(str, arguments)], capture_output=True, text=True, cwd=toml.parent
+    )
+
+
+def test_predict_writes_gene_sample_value(toml):
+    done = command(toml, "predict", toml, "--model", "net", "--gene", "GENE1", "--gene", "GENE2", "--out", "p.tsv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(toml.parent / "p.tsv", sep="\t")
+    assert list(table.columns) == ["gene", "sample", "value"] and len(table) == 2 * 60
+    same = gx.load(toml).predict("net", ["GENE1", "GENE2"])
+    np.testing.assert_allclose(table["value"], same["value"])
+    again = command(toml, "predict", toml, "--model", "net", "--gene", "GENE1", "--out", "p.tsv")
+    assert "0 computed now" in again.stdout
+
+
+def test_predict_reference(toml):
+    done = command(toml, "predict", toml, "-m", "net", "--reference", "--out", "r.tsv")
+    assert done.returncode == 0, done.stderr
+    assert list(pd.read_csv(toml.parent / "r.tsv", sep="\t").columns) == ["gene", "value"]
+
+
+def test_evaluate_writes_three_tables(toml):
+    empty = command(toml, "evaluate", toml, "--out", "e.tsv", "--results", toml.parent / "none-yet")
+    assert empty.returncode == 1 and "gexviz predict" in empty.stderr
+    assert command(toml, "predict", toml, "-m", "net", "--out", "p.tsv").returncode == 0
+    done = command(toml, "evaluate", toml, "--out", "e.tsv", "--within-populations")
+    assert done.returncode == 0, done.stderr
+    genes = pd.read_csv(toml.parent / "e.tsv", sep="\t")
+    assert {"gene", "model", "n", "pearson", "pearson_low", "pearson_high", "spearman", "r2", "p", "q", "null"} <= set(
+        genes
+    )
+    assert genes["population"].isna().sum() == 6 and len(genes) == 18
+    assert len(pd.read_csv(toml.parent / "e.individuals.tsv", sep="\t")) == 60
+    benchmark = pd.read_csv(toml.parent / "e.benchmark.tsv", sep="\t")
+    assert benchmark["row"].tolist() == ["reference", "across genes", "across individuals"]
+
+
+def test_haplotypes_are_those_that_are_predicted(toml):
+    done = command(toml, "haplotypes", toml, "--gene", "GENE1", "--model", "net", "--out", "h.fa")
+    assert done.returncode == 0, done.stderr
+    lines = (toml.parent / "h.fa").read_text().splitlines()
+    records = dict(zip([n[1:] for n in lines[::2]], lines[1::2], strict=True))
+    assert len(records) == 120 and {len(s) for s in records.values()} == {600}
+    made = gx.load(toml).haplotypes("net", "GENE1")
+    assert all(made.sequence(s, int(c)) == text for (s, c), text in ((k.split("|"), v) for k, v in records.items()))
+
+
+def test_train_linear_resumes_and_is_a_model_of_the_study(toml):
+    done = command(toml, "train", "linear", toml, "--out", "enet.db", "--keep", "all", "--window", "20000")
+    assert done.returncode == 0, done.stderr
+    assert (toml.parent / "enet.db").is_file() and (toml.parent / "enet.out_of_fold.parquet").is_file()
+    text = toml.read_text()
+    toml.write_text(text + '\n[models.enet]\nfamily = "predictdb"\nweights = "enet.db"\n')
+    try:
+        study = gx.load(toml)
+        calls = []
+        settings = gx.LinearSettings(window=20_000, keep="all")
+        study.train_linear(toml.parent / "again.db", settings=settings, progress=lambda *a: calls.append(a))
+        assert calls == []  # all genes were trained before
+        study.predict("enet")
+        table = study.gene("GENE0").table
+        assert {"enet", "enet_in_sample"} <= set(table)
+        assert not np.allclose(table["enet"], table["enet_in_sample"])
+        r = study.evaluate("enet")
+        assert r.attrs["people"] == "out-of-fold"
+        assert r.at["ENSG00000000000.1", "pearson"] > 0.4  # the gene with a cis effect
+        in_sample = np.corrcoef(table["enet_in_sample"], table["observed"])[0, 1]
+        assert in_sample > r.at["ENSG00000000000.1", "pearson"]
+        assert study.facts("enet", "GENE0")["share"] == 1.0
+        weights = study.gene("GENE0").weights("enet")
+        assert set(weights["status"]) == {"matched"} and (weights["weight"] != 0).all()
+    finally:
+        toml.write_text(text)
+
+
+def test_unknown_gene_suggests(toml):
+    done = command(toml, "predict", toml, "-m", "net", "--gene", "GEN1", "--out", "x.tsv")
+    assert done.returncode == 1 and "GENE1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_has_examples(toml):
+    for words in (["predict"], ["evaluate"], ["check"], ["haplotypes"], ["train", "linear"], ["demo", "build"]):
+        done = command(toml, *words, "--help")
+        assert done.returncode == 0 and "Example: gexviz " + " ".join(words) in done.stdout
