@@ -13,6 +13,7 @@ import pandas as pd
 import rich.console
 import rich.progress
 import rich.table
+import rich.text
 import typer
 
 from gexviz.analysis.settings import LinearSettings
@@ -55,6 +56,7 @@ def options(*, debug: Annotated[bool, typer.Option("--debug", help="Show the tra
 
 
 _debug: list[bool] = []
+_STATUS = {"ok": "green", "warn": "yellow", "error": "bold red"}
 
 
 def _readable(command: Callable[..., None]) -> Callable[..., None]:
@@ -88,7 +90,11 @@ def check(
         found = load(study).check(progress)
     if table is not None:
         _write_table(found, table)
-    _show(found)
+    for row in found.itertuples():
+        status = rich.text.Text(f"{row.status:<6}", style=_STATUS[row.status])
+        out.print(status + f"{row.file}, {row.check}: {row.found}")
+        if row.todo and row.status != "ok":
+            out.print(f"      to do: {row.todo}", markup=False)
     if (found["status"] == "error").any():
         raise typer.Exit(1)
 
@@ -264,15 +270,12 @@ def _beside(path: Path, name: str) -> Path:
     return path.with_name(f"{path.stem}.{name}{path.suffix}")
 
 
-_STATUS = {"ok": "green", "warn": "yellow", "error": "bold red"}
-
-
 def _show(table: pd.DataFrame) -> None:
     """Print a table for people."""
     drawn = rich.table.Table(*map(str, table.columns), box=None, pad_edge=False)
     for row in table.itertuples(index=False):
         cells = ["" if pd.isna(c) else f"{c:.3g}" if isinstance(c, float) else str(c) for c in row]
-        drawn.add_row(*(rich.text.Text(c, style=_STATUS.get(c, "")) for c in cells))
+        drawn.add_row(*(rich.text.Text(c) for c in cells))
     out.print(drawn)
 
 

@@ -24,7 +24,7 @@ from gexviz.models.base import GeneLocus, Model, ModelSpec, PredictsDosages, Pre
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
-checks = lazy("gexviz.cohort.preflight")
+checking = lazy("gexviz.checking")
 evaluating = lazy("gexviz.evaluating")
 training = lazy("gexviz.training")
 
@@ -141,7 +141,7 @@ class Study:
 
     def check(self, progress: Progress | None = None) -> pd.DataFrame:
         """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
-        return checks.preflight(self.cohort, windows=self._windows_to_check(), progress=progress)
+        return checking.check(self, progress)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
@@ -417,17 +417,6 @@ class Study:
         known = {g.id: opened.out_of_fold(g) for g in loci}
         rows = {g: s.reindex(self.samples.index) for g, s in known.items() if s is not None}
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.samples.index).rename_axis(index="gene")
-
-    def _windows_to_check(self) -> dict[str, tuple[int, int, bool, str | None]]:
-        windows = {}
-        for name in self.config.models:
-            try:
-                spec = self.spec(name)
-            except GexvizError:
-                continue  # said by its own row of the preflight
-            if spec.window is not None and spec.anchor is not None:
-                windows[name] = (spec.window, spec.anchor, spec.strand == "gene_strand", spec.genome)
-        return windows
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (str(self.config.path), self._results_argument)

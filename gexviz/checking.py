@@ -1,0 +1,96 @@
+"""The preflight of a whole study: its cohort's files, then each of its models with this cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from gexviz.cohort.preflight import preflight
+from gexviz.errors import GexvizError
+from gexviz.models.base import GeneLocus, Model, PredictsDosages
+from gexviz.tasks import Progress
+
+if TYPE_CHECKING:
+    from gexviz.study import Study
+
+GENES_LOOKED_AT = 50
+"""Genes whose weights are looked for in the genotypes, spread over those that have any."""
+
+FEW_WEIGHTS = 0.8
+"""Below this share of weights found, a linear model is warned of."""
+
+
+class Row(NamedTuple):
+    """A finding, as :func:`gexviz.cohort.preflight.preflight` gives it."""
+
+    file: str
+    check: str
+    status: str
+    found: str
+    todo: str
+
+
+def check(study: Study, progress: Progress | None = None) -> pd.DataFrame:
+    """See :meth:`gexviz.study.Study.check`."""
+    opened, rows = {}, []
+    for name in study.model_names:
+        try:
+            opened[name] = study.model(name)
+            spec = opened[name].spec
+            rows.append(Row(f"model {name}", "opens", "ok", f"{spec.family}; {spec.scale}", ""))
+        except GexvizError as error:
+            found = " ".join(filter(None, [error.problem, error.place and f"({error.place})"]))
+            rows.append(Row(f"model {name}", "opens", "error", found, error.remedy or error.expected or ""))
+    windows = {}
+    for name, model in opened.items():
+        spec = model.spec
+        if spec.window is not None and spec.anchor is not None:
+            windows[name] = (spec.window, spec.anchor, spec.strand == "gene_strand", spec.genome)
+    files = preflight(study.cohort, windows=windows, progress=progress)
+    if not (files["status"] == "error").any():
+        for name, model in opened.items():
+            rows += _with_cohort(study, name, model)
+    return pd.concat([files, pd.DataFrame(rows, columns=list(Row._fields))], ignore_index=True)
+
+
+def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
+    """What a model makes of this cohort."""
+    loci = [study.locus(gene) for gene in study.genes.index]
+    reasons = pd.Series([model.unavailable(gene) for gene in loci], dtype=object)
+    served = int(reasons.isna().sum())
+    words = "; ".join(f"{n:,} {reason}" for reason, n in reasons.dropna().value_counts().head(3).items())
+    found = f"serves {served:,} of {len(loci):,} genes" + (f" ({words})" if words else "")
+    todo = "" if served else "see that the model's gene ids and the study's are of one kind"
+    yield Row(f"model {name}", "genes", "ok" if served else "error", found, todo)
+    genome, build = model.spec.genome, study.config.study.genome
+    if isinstance(model, PredictsDosages):
+        if genome is not None and not _same_build(genome, build):
+            found = f"the weights' positions are of {genome}, the study is {build}"
+            yield Row(f"model {name}", "genome build", "error", found, "use weights of the study's build")
+        yield from _weights(study, name, model, [g for g, r in zip(loci, reasons, strict=True) if r is None])
+
+
+def _weights(study: Study, name: str, model: PredictsDosages, loci: list[GeneLocus]) -> Iterator[Row]:
+    """How many of a linear model's weights the genotypes have."""
+    picked = (
+        [loci[i] for i in np.unique(np.linspace(0, len(loci) - 1, GENES_LOOKED_AT).round().astype(int))] if loci else []
+    )
+    if not picked:
+        return
+    statuses = pd.concat([study.gene(gene.id).weights(name)["status"] for gene in picked])
+    counts = statuses.value_counts()
+    share = 1 - counts.get("missing", 0) / max(len(statuses), 1)
+    found = f"{share:.1%} of {len(statuses):,} weights found ({', '.join(f'{n:,} {s}' for s, n in counts.items())})"
+    found += f", in {len(picked)} of {len(loci):,} genes"
+    todo = "" if share >= FEW_WEIGHTS else "impute the missing variants, or use weights trained on this panel"
+    yield Row(f"model {name}", "weights", "ok" if share >= FEW_WEIGHTS else "warn" if share else "error", found, todo)
+
+
+_BUILDS = {"grch37": "37", "hg19": "37", "b37": "37", "grch38": "38", "hg38": "38", "b38": "38"}
+
+
+def _same_build(one: str, other: str) -> bool:
+    return _BUILDS.get(one.lower(), one.lower()) == _BUILDS.get(other.lower(), other.lower())
