@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-import numpy as np
 import pandas as pd
 
 from gexviz.cohort.alleles import LIMIT, AlleleCheck, check_alleles
@@ -86,9 +85,7 @@ def expression_values(cohort: Cohort) -> Iterator[Row]:
     file = cohort.path_of("expression").name
     raw = cohort.expression.raw
     known = raw.notna().to_numpy()
-    largest = np.where(known, raw.to_numpy(), -np.inf).max(axis=1)
-    smallest = np.where(known, raw.to_numpy(), np.inf).min(axis=1)
-    constant, holes = raw.index[largest <= smallest], raw.index[~known.all(axis=1)]
+    constant, holes = raw.index[raw.nunique(axis=1).le(1)], raw.index[raw.isna().any(axis=1)]
     if len(constant):
         found = f"{len(constant):,} genes have one value in everybody, or none: {some(constant)}"
         yield Row(file, "constant genes", "warn", found, "they are reported as undefined; drop what is not expressed")

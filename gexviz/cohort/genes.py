@@ -23,6 +23,7 @@ bioframe = lazy("bioframe")
 
 COLUMNS = ["name", "contig", "start", "end", "strand", "tss", "biotype", "transcript"]
 _TRANSCRIPTS = ("transcript", "mRNA")
+_ON_Y = re.compile(r"ENSGR|ENSG.*_PAR_Y$")  # copies on Y's pseudo-autosomal regions, before and after GENCODE 25
 _TAGS = [r"MANE_Select", r"Ensembl_canonical", *(rf"appris_principal_{n}" for n in range(1, 6)), r"appris_principal"]
 
 
@@ -277,7 +278,7 @@ class GeneIndex:
         Notes
         -----
         An id with another version than the table's finds the gene. ``ENSG00000182378`` means the copy on X;
-        the copy on Y is ``ENSG00000182378_PAR_Y`` (any version).
+        the copy on Y is ``ENSG00000182378_PAR_Y`` (any version). A symbol of both means the copy on X.
         """
         query = query.strip()
         if query in self._ids:
@@ -285,6 +286,7 @@ class GeneIndex:
         plain = _unversioned_id(query).upper()
         for table, key in [(self._plain, plain), (self._symbols, query), (self._folded, query.upper())]:
             found = table.get(key, [])
+            found = [gene for gene in found if not _ON_Y.match(gene)] or found
             if len(found) == 1:
                 return found[0]
             if found:
@@ -303,9 +305,10 @@ class GeneIndex:
 
     def _suggestion(self, query: str) -> str:
         near = difflib.get_close_matches(query.upper(), self._folded, n=3, cutoff=0.6)
-        if not near and len(query) >= 6:
+        names = [self._names[self._folded[n][0]] for n in near]
+        if re.match(r"ENS[A-Z]*\d", query.upper()):
             near = difflib.get_close_matches(_unversioned_id(query).upper(), self._plain, n=3, cutoff=0.9)
-        names = [self._names[self._folded.get(n, self._plain.get(n))[0]] for n in near]  # type: ignore[index]
+            names = [f"{gene} ({self._names[gene]})" for gene in (self._plain[n][0] for n in near)]
         return f"did you mean {' or '.join(names)}?" if names else "look the gene up in the annotation"
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
 import threading
+import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -107,12 +107,14 @@ class Reference:
     @cached_property
     def _fasta(self) -> pyfaidx.Faidx:
         try:
-            return pyfaidx.Faidx(
-                str(self.path), as_raw=True, sequence_always_upper=True, build_index=False, rebuild=False
-            )
-        except (ValueError, OSError, struct.error, IndexError, pyfaidx.FastaIndexingError, ImportError) as error:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*older than FASTA", category=RuntimeWarning)  # preflight
+                return pyfaidx.Faidx(
+                    str(self.path), as_raw=True, sequence_always_upper=True, build_index=False, rebuild=False
+                )
+        except Exception as error:  # pyfaidx, Bio and zlib raise many kinds
             raise GexvizError(
-                f"can't open the reference: {error}",
+                f"the reference can't be read: {error}",
                 file=self.path,
                 expected="a FASTA with an index made from it",
                 remedy=f"make the index again: samtools faidx {self.path}",
