@@ -41,6 +41,8 @@ class Motif:
         What a full site at the best position adds to the drive.
     centre, spread : float
         bp from the TSS (negative is upstream) where it works best, and the standard deviation of the bell around it.
+    rate : float
+        Mean number of sites that a promoter is written with.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Motif:
     effect: float
     centre: float
     spread: float
+    rate: float = 0.9
 
     def probabilities(self) -> np.ndarray:
         """The position weight matrix, (WIDTH, 4), rows sum to 1."""
@@ -82,7 +85,7 @@ MOTIFS = (
     Motif("ACT1", "aCCGTTAGCg", 1.5, -70, 70),
     Motif("ACT2", "TGCAATCCGt", 1.2, -200, 160),
     Motif("ACT3", "gATTCGCAAC", 1.1, -420, 220),
-    Motif("SWI1", "tGGATACGCC", 1.1, -150, 130),
+    Motif("SWI1", "tGGATACGCC", 1.1, -150, 130, rate=0.4),
     Motif("REP1", "ACGGTCTAAg", -1.3, -120, 120),
     Motif("REP2", "cTTGCGATCA", -1.2, 60, 90),
     Motif("PRT1", "GCGTAATGCa", 0.0, -350, 250),
@@ -109,7 +112,7 @@ class Grammar:
 
     motifs: tuple[Motif, ...] = MOTIFS
     partners: tuple[str, str] = ("PRT1", "PRT2")
-    together: float = 1.8
+    together: float = 1.9
     floor: float = 1.0
     span: float = 7.0
     rest: float = -0.4
@@ -163,7 +166,7 @@ def random_sequence(length: int, gc: float, rng: np.random.Generator) -> np.ndar
 
 
 def write_promoter(grammar: Grammar, rng: np.random.Generator) -> np.ndarray:
-    """Write a promoter as evolution might have: background, with about one site of each motif near where it works.
+    """Write a promoter as evolution might have: background, with some sites of each motif near where it works.
 
     Sites are drawn from the motif's matrix, so strong and weak ones occur, on either strand.
 
@@ -173,7 +176,7 @@ def write_promoter(grammar: Grammar, rng: np.random.Generator) -> np.ndarray:
     """
     promoter = random_sequence(WINDOW, rng.uniform(0.42, 0.60), rng)
     for motif in grammar.motifs:
-        for _ in range(rng.poisson(0.9)):
+        for _ in range(rng.poisson(motif.rate)):
             start = ANCHOR + round(rng.normal(motif.centre, 1.3 * motif.spread)) - WIDTH // 2
             if 0 <= start <= WINDOW - WIDTH:
                 promoter[start : start + WIDTH] = draw_site(motif, rng)
