@@ -117,12 +117,15 @@ def read_tsv(path: Path, names: Sequence[str], *, text: int) -> pd.DataFrame:
     Raises
     ------
     GexvizError
-        For a damaged file, a row with too few or too many cells, or a cell that isn't a (finite) number.
+        For a damaged file, a table without rows, a row with too few or too many cells, or a cell that isn't a (finite)
+        number.
     """
     try:
         table = _parse(path, names, {name: pa.string() if i < text else pa.float64() for i, name in enumerate(names)})
     except pa.ArrowInvalid as error:
         raise _explain(path, names, text, str(error)) from None
+    if table.num_rows == 0:
+        raise GexvizError("the table has no rows", file=path, expected="a row for each gene, sample or covariate")
     frame = pd.DataFrame({name: table[name].to_pandas() for name in names[:text]})
     for name in names[:text]:
         frame[name] = frame[name].str.strip()
@@ -163,10 +166,6 @@ def _parse(path: Path, names: Sequence[str], types: dict[str, pa.DataType]) -> p
                 parse_options=pa_csv.ParseOptions(delimiter="\t"),
                 convert_options=convert,
             )
-    except pa.ArrowInvalid as error:
-        if "empty" in str(error).lower():
-            raise GexvizError("the table has no rows", file=path, expected="a row for each gene or sample") from None
-        raise
     except OSError as error:
         raise GexvizError(
             f"the file can't be unpacked: {error}", file=path, expected="a whole file", remedy=_COPY
