@@ -1,0 +1,201 @@
+"""The frame around every page: opening the study, the header, the background work, and errors that people can read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import streamlit as st
+
+from gexviz.errors import GexvizError
+from gexviz.study import Study
+from gexviz.ui import background, links, predicting
+from gexviz.ui.jobs import Jobs, where_it_failed
+from gexviz.ui.links import Selection
+from gexviz.ui.messages import error_block, plain, unknown_block
+from gexviz.ui.opening import Opened, all_jobs, open_study, reopen, unopened_study
+from gexviz.ui.preflight import preflight
+from gexviz.ui.tables import version
+
+log = logging.getLogger(__name__)
+
+PAGES = {
+    "Data": ("pages/Data.py", ":material/fact_check:"),
+    "Overview": ("pages/Overview.py", ":material/scatter_plot:"),
+    "Gene": ("pages/Gene.py", ":material/genetics:"),
+}
+_ICON = str(Path(__file__).with_name("icon.png"))
+_TARGET = "open_gene_page"
+
+
+class View(NamedTuple):
+    """What a page's body is given.
+
+    Attributes
+    ----------
+    opened : Opened
+    jobs : Jobs
+    version : str
+        Of the files and results; see :func:`gexviz.ui.tables.version`.
+    selection : Selection
+        What the URL asks for.
+    """
+
+    opened: Opened
+    jobs: Jobs
+    version: str
+    selection: Selection
+
+    @property
+    def study(self) -> Study:
+        """The study."""
+        return self.opened.study
+
+
+def show(page: str, body: Callable[[View], None]) -> None:
+    """Show a page: its frame, then its body. All that a file in ``pages/`` does.
+
+    Parameters
+    ----------
+    page : {"Data", "Overview", "Gene"}
+    body : callable
+        Draws the page below the header.
+    """
+    st.set_page_config(page_title=f"{page} · gexviz", page_icon=_ICON, layout="wide")
+    if (query := st.session_state.pop(_TARGET, None)) is not None:
+        st.switch_page(PAGES["Gene"][0], query_params=query)
+    seen = background.checkpoints(all_jobs())
+    slot = None
+    with readable("the study"):
+        if page == "Data" and (trouble := _trouble()) is not None:
+            _broken(trouble)
+        else:
+            view = _view()
+            _header(page, view)
+            slot = st.container(key="background")
+            _below(page, view, body)
+    with slot or st.container():
+        background.running(all_jobs(), seen)
+
+
+def _below(page: str, view: View, body: Callable[[View], None]) -> None:
+    """What the URL asked for in vain, what is missing, and the page itself."""
+    with readable("the header"):
+        _notices(page, view)
+        predicting.panel(view.opened, view.jobs, view.version, view.selection.models)
+    if page != "Gene" or not any(u.what == "gene" for u in view.selection.unknown):
+        with readable("this page"):
+            body(view)
+
+
+def _trouble() -> GexvizError | None:
+    """Why the study can't be opened, if it can't."""
+    try:
+        open_study()
+    except GexvizError as error:
+        return error
+    return None
+
+
+def _broken(trouble: GexvizError) -> None:
+    """What can be shown of a study whose files can't be read: the error, and the checks of all its files."""
+    error_block(trouble)
+    study = None
+    with suppress(GexvizError):  # its TOML is wrong: that is what the block says already
+        study = unopened_study()
+    st.button("Read the files again", icon=":material/refresh:", on_click=reopen)
+    if study is not None:
+        preflight(study, all_jobs())
+
+
+def _view() -> View:
+    """Open the study and read the URL, before any widget is made."""
+    opened = open_study()
+    jobs = all_jobs()
+    defaults = [m for m in (opened.deep, opened.linear) if m is not None]
+    selection = links.read(st.query_params, opened.book, opened.models, defaults)
+    view = View(opened, jobs, version(opened.study, jobs), selection)
+    predicting.start_demo(opened, jobs, view.version)
+    return view
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Turn what goes wrong inside into something to read: a GexvizError as it stands, anything else as one sentence."""
+    try:
+        yield
+    except GexvizError as error:
+        error_block(error)
+        if what == "the study":
+            st.button("Read the files again", icon=":material/refresh:", on_click=reopen)
+    except Exception as error:
+        log.error("%s could not be shown: %s", what, where_it_failed(error))
+        st.error(f"Something unexpected went wrong, and {what} can't be shown. The server's log says where.")
+
+
+def open_gene(selection: Selection, gene: str) -> None:
+    """Have the next run of the page go to a gene's page. For callbacks, which can't switch pages themselves."""
+    st.session_state[_TARGET] = selection.query(gene=gene)
+
+
+def _header(page: str, view: View) -> None:
+    """Study, badge, navigation; the models and the gene."""
+    study, selection = view.study, view.selection
+    with st.container(horizontal=True, vertical_alignment="center", key="header"):
+        st.markdown(f"**gexviz** :gray[/] {plain(study.name)}", width="content")
+        if study.simulated:
+            st.badge("SIMULATED DATA", icon=":material/science:", color="orange")
+        else:
+            st.badge("Real data", icon=":material/groups:", color="green")
+        st.space("stretch")
+        for name, (path, icon) in PAGES.items():
+            label = f"**{name}**" if name == page else name
+            st.page_link(path, label=label, icon=icon, query_params=selection.query())
+    model, linear, gene = st.columns([2, 2, 3])
+    with model:
+        _model_box("Model", "model", page, view)
+    with linear:
+        _model_box("Compared with", "linear", page, view)
+    with gene:
+        _gene_box(page, view)
+
+
+def _model_box(label: str, key: str, page: str, view: View) -> None:
+    state = f"{key}_box"
+    st.session_state[state] = getattr(view.selection, key)
+    others = [m for m in view.opened.models if key == "model" or m != view.selection.model]
+
+    def chosen() -> None:
+        st.query_params.update(view.selection.query(**{key: st.session_state[state]}))
+
+    st.selectbox(
+        label, others, key=state, on_change=chosen, disabled=not others or len(view.opened.models) < 2,
+        format_func=lambda m: f"{m} ({view.study.spec(m).family})", placeholder="no other model",
+    )  # fmt: skip
+
+
+def _gene_box(page: str, view: View) -> None:
+    book = view.opened.book
+    st.session_state["gene_box"] = view.selection.gene
+
+    def chosen() -> None:
+        gene = st.session_state["gene_box"]
+        if page != "Gene":
+            open_gene(view.selection, gene)
+        else:
+            st.query_params.from_dict(view.selection.query(gene=gene))
+
+    st.selectbox(
+        "Gene", book.ids, key="gene_box", on_change=chosen, format_func=lambda g: book.labels.get(g, g),
+        placeholder=f"Type a symbol or an id ({len(book.ids):,} genes)", filter_mode="contains",
+    )  # fmt: skip
+
+
+def _notices(page: str, view: View) -> None:
+    for unknown in view.selection.unknown:
+        unknown_block(PAGES[page][0], unknown, view.selection, view.opened)
+    for error in view.opened.broken.values():
+        error_block(error)

@@ -1,0 +1,107 @@
+"""The Gene page: one gene, its people, predicted and observed; its haplotypes; its variants."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from gexviz.errors import GexvizError
+from gexviz.figures import words
+from gexviz.ui import gene_charts, people, tables
+from gexviz.ui.downloads import csv_bytes
+from gexviz.ui.frame import View, readable
+from gexviz.ui.gene_charts import Shown
+from gexviz.ui.gene_words import place
+from gexviz.ui.messages import error_block, plain
+
+POPULATION, GENOTYPE, NONE = "Population", "Genotype", "None"
+
+
+def body(view: View) -> None:
+    """Draw the page below the header."""
+    models = tuple(view.selection.models)
+    if not models:
+        st.info("This study has no model that can be opened. Add a `[models.NAME]` section to its file.")
+        return
+    ready = tables.ready_genes(view.study, view.version, models)
+    gene = view.selection.gene or next(iter(ready), view.opened.book.ids[0])
+    stored = tables.gene_view(view.study, view.version, gene, models)
+    _heading(view, gene, ready)
+    variants = tables.gene_variants(view.study, view.version, gene, models)
+    variant = view.selection.variant or next(iter(variants.index), None)
+    table = _with_dosage(view, gene, stored.table, variant)
+    colour_by = _colour_choice(table, variant)
+    shown = Shown(view, gene, stored, table, variants, variant, colour_by)
+    for column, model in zip(st.columns(max(2, len(models)), gap="medium"), models, strict=False):
+        with column, readable(f"the comparison of {model}"):
+            gene_charts.comparison_with(shown, model)
+    st.divider()
+    left, right = st.columns(2, gap="medium")
+    with left, readable("the haplotypes"):
+        gene_charts.haplotype_predictions(shown)
+    with right, readable("expression by genotype"):
+        gene_charts.expression_by_genotype(shown)
+    with readable("the table of people"):
+        _people_table(gene, table)
+
+
+def _heading(view: View, gene: str, ready: list[str]) -> None:
+    """Name and place of the gene, with the way to its neighbours in the list."""
+    locus = view.study.locus(gene)
+    around = ready if gene in ready else view.opened.book.ids
+    at = around.index(gene)
+    with st.container(horizontal=True, vertical_alignment="center", key="gene_heading"):
+        st.header(plain(locus.name), width="content", anchor=False)
+        st.markdown(f":gray[{plain(locus.id)} · {plain(place(locus))}]", width="content")
+        st.space("stretch")
+        for label, icon, step in (("Previous gene", "arrow_back", -1), ("Next gene", "arrow_forward", 1)):
+            other = around[(at + step) % len(around)]
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                icon_position="left" if step < 0 else "right",
+                key=f"step{step}",
+                help=plain(view.opened.book.labels[other]),
+                on_click=partial(_go_to, view, other),
+                disabled=len(around) < 2,
+            )
+
+
+def _go_to(view: View, gene: str) -> None:
+    st.query_params.from_dict(view.selection.query(gene=gene))
+
+
+def _with_dosage(view: View, gene: str, table: pd.DataFrame, variant: str | None) -> pd.DataFrame:
+    """Add the dosages of the chosen variant; the table as it was, and a message, if it can't be had."""
+    if variant is None:
+        return table
+    try:
+        return table.assign(**{variant: tables.dosage(view.study, view.version, gene, variant)})
+    except GexvizError as error:
+        error_block(error)
+        return table
+
+
+def _colour_choice(table: pd.DataFrame, variant: str | None) -> str | None:
+    """Ask what to colour people by, and show how many are selected; gives a column of the table."""
+    options = [POPULATION] * ("population" in table) + [GENOTYPE] * (variant in table) + [NONE]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="colours"):
+        choice = st.segmented_control(
+            "Colour people by", options, default=options[0], key="colour_by", required=True, persist_state="session",
+            format_func=lambda o: f"{o} at {words.variant_name(variant)}" if o == GENOTYPE and variant else o,
+        )  # fmt: skip
+        people.note(table.index)
+    return {POPULATION: "population", GENOTYPE: variant}.get(choice or NONE)
+
+
+def _people_table(gene: str, table: pd.DataFrame) -> None:
+    """Everybody, or the selected people, in numbers."""
+    with st.expander(f"All {len(table):,} people as a table", icon=":material/table:"):
+        chosen = people.chosen(table.index)
+        st.dataframe(table.loc[chosen] if chosen else table, height=320)
+        st.download_button(
+            "Download CSV", partial(csv_bytes, table), f"{gene}.csv", "text/csv", icon=":material/download:",
+            on_click="ignore", key="people_csv",
+        )  # fmt: skip

@@ -1,0 +1,36 @@
+"""What a page says when something is wrong: an error block, or a thing that isn't there with what is near."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gexviz.errors import GexvizError
+from gexviz.ui.links import Selection, Unknown
+from gexviz.ui.opening import Opened
+
+
+def error_block(error: GexvizError) -> None:
+    """Show what is wrong, where, what was expected and what to do. Nothing in it is read as markup."""
+    st.error(plain(error.problem), icon=":material/error:")
+    parts = [("File", error.file), ("Where", error.place), ("Expected", error.expected), ("To do", error.remedy)]
+    rows = [(name, text) for name, text in parts if text]
+    if rows:
+        st.text("\n".join(f"{name + ':':<10}{text}" for name, text in rows))
+
+
+def unknown_block(page: str, unknown: Unknown, selection: Selection, opened: Opened) -> None:
+    """Say what the URL asked for in vain, with links to what may have been meant."""
+    st.warning(plain(unknown.message) + ".", icon=":material/search_off:")
+    if not unknown.suggestions:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key=f"suggestions_{unknown.key}"):
+        st.caption("Did you mean" if unknown.what == "gene" else "It has", width="content")
+        for name in unknown.suggestions:
+            label = opened.book.names[name] if unknown.what == "gene" else name
+            query = selection.query(**{unknown.key: name})
+            st.page_link("pages/Gene.py" if unknown.what == "gene" else page, label=plain(label), query_params=query)
+
+
+def plain(text: str) -> str:
+    """Text with everything escaped that Streamlit would read as Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|~<>$:" else c for c in text)

@@ -1,0 +1,247 @@
+"""What pages show, computed once for all readers and until an input or a result changes.
+
+Every function takes the opened study and its :func:`version`; Streamlit's caches are keyed by the version, so nothing
+stale is shown. Tables are shared by all sessions: take copies before changing them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from gexviz.analysis.evaluation import evaluate_genes
+from gexviz.errors import GexvizError
+from gexviz.gene import Gene
+from gexviz.study import Study
+from gexviz.ui.jobs import Jobs
+
+MOST_VARIANTS = 400
+"""Variants offered for choice at a gene."""
+
+NEAR, COMMON = 20_000, 0.05
+"""For models whose input nothing is known of: bp around the TSS, and least frequency, of the variants offered."""
+
+
+def version(study: Study, jobs: Jobs) -> str:
+    """A short name of everything that tables depend on: the study's files, and its results as they are now.
+
+    While a job adds results, the version changes only at the job's checkpoints, ever more seldom, so that large tables
+    are not computed again for every gene that comes in.
+    """
+    running = [f"{job.key} {job.checkpoint}" for job in jobs.all() if job.key.startswith("predict ") and job.active]
+    stored = running or [_stamp(study.results.path)]
+    return _digest([files_version(study), *stored])
+
+
+def files_version(study: Study) -> str:
+    """A short name of the study's files as they are now. A file that is not there counts too."""
+    try:
+        files = [path for paths in study.cohort.files.values() for path in paths]
+    except GexvizError as error:
+        return _digest([_stamp(study.config.path), error.problem])
+    return _digest([_stamp(path) for path in [study.config.path, *files]])
+
+
+def _digest(parts: list[str]) -> str:
+    return hashlib.blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
+
+
+def _stamp(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return f"{path} absent"
+    return f"{path} {stat.st_size} {stat.st_mtime_ns}"
+
+
+class Coverage(NamedTuple):
+    """How many genes have a prediction of a model.
+
+    Attributes
+    ----------
+    counts : dict
+        State (ready, stale, missing, unavailable) -> genes.
+    stale : str or None
+        What has changed since.
+    unavailable : dict
+        Reason -> genes.
+    """
+
+    counts: dict[str, int]
+    stale: str | None
+    unavailable: dict[str, int]
+
+    @property
+    def waiting(self) -> int:
+        """Genes to predict."""
+        return self.counts.get("missing", 0) + self.counts.get("stale", 0)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def coverage(_study: Study, version: str, model: str) -> Coverage:
+    """Count a model's predictions by state."""
+    status = _study.status(model)
+    unavailable = status.loc[status["state"] == "unavailable", "reason"].value_counts()
+    stale = status.loc[status["state"] == "stale", "reason"]
+    return Coverage(
+        {str(k): int(v) for k, v in status["state"].value_counts().items()},
+        None if stale.empty else str(stale.iloc[0]),
+        {str(k): int(v) for k, v in unavailable.items()},
+    )
+
+
+@st.cache_resource(show_spinner="Comparing predictions with expression…", max_entries=24)
+def evaluation(_study: Study, version: str, model: str, population: str | None) -> pd.DataFrame:
+    """Each gene's correlation across individuals; empty if nothing is predicted yet."""
+    if not coverage(_study, version, model).counts.get("ready"):
+        return pd.DataFrame()
+    return _study.evaluate(model, population=population)
+
+
+@st.cache_resource(show_spinner="Summing up…", max_entries=8)
+def benchmark(_study: Study, version: str, models: tuple[str, ...]) -> pd.DataFrame:
+    """The benchmark rows of the models that have predictions."""
+    ready = [m for m in models if coverage(_study, version, m).counts.get("ready")]
+    return _study.benchmark(ready) if ready else pd.DataFrame()
+
+
+class GeneView(NamedTuple):
+    """One gene as its page shows it.
+
+    Attributes
+    ----------
+    name : str
+        The gene's symbol.
+    table : DataFrame
+        As :attr:`gexviz.gene.Gene.table`, with what is stored.
+    rows : dict
+        Model -> the gene's row of the evaluation.
+    facts : dict
+        Model -> counts and shares behind its prediction.
+    states : dict
+        Model -> (state, reason).
+    """
+
+    name: str
+    table: pd.DataFrame
+    rows: dict[str, pd.Series]
+    facts: dict[str, dict[str, Any]]
+    states: dict[str, tuple[str, str | None]]
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def ready_genes(_study: Study, version: str, models: tuple[str, ...]) -> list[str]:
+    """Genes that all these models have a prediction of, sorted by name."""
+    ready = pd.concat([_study.status(m)["state"] == "ready" for m in models], axis=1).all(axis=1)
+    names = _study.genes.loc[ready[ready].index, "name"].astype(str)
+    return list(names.sort_values(kind="stable", key=lambda n: n.str.upper()).index)
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def gene_view(_study: Study, version: str, gene: str, models: tuple[str, ...]) -> GeneView:
+    """Read one gene: its people, and what is known of its predictions."""
+    found = _study.gene(gene)
+    table = found.stored_table(models)
+    status = {m: _study.status(m, [gene]).iloc[0] for m in models}
+    return GeneView(
+        found.name,
+        table,
+        {m: gene_row(table, m, held_out(_study, m)) for m in models},
+        {m: found.facts(m) for m in models},
+        {m: (str(row["state"]), row["reason"] or None) for m, row in status.items()},
+    )
+
+
+def gene_row(table: pd.DataFrame, model: str, people: np.ndarray) -> pd.Series:
+    """Evaluate one gene of one model on some of its people; a row of :func:`evaluate_genes`."""
+    predicted, observed = (table.loc[people, [column]].T.set_axis(["gene"]) for column in (model, "observed"))
+    return evaluate_genes(predicted.astype(float), observed.astype(float)).iloc[0]
+
+
+def held_out(study: Study, model: str) -> np.ndarray:
+    """Which people may be compared: those outside the model's ``trained_on`` splits; bool (n_samples,)."""
+    splits = study.config.models[model].trained_on
+    if not splits or "split" not in study.samples:
+        return np.ones(len(study.samples), dtype=bool)
+    return ~study.samples["split"].isin(splits).to_numpy()
+
+
+@st.cache_data(show_spinner=False, max_entries=256)
+def gene_variants(_study: Study, version: str, gene: str, models: tuple[str, ...]) -> pd.DataFrame:
+    """Variants worth looking at: those with a weight, the largest first, then those that a sequence model reads.
+
+    Returns
+    -------
+    DataFrame
+        Index ``variant``; ``weight`` (NaN for none), ``model`` (that uses it), ``distance`` (bp to the TSS, downstream
+        positive); at most :data:`MOST_VARIANTS`.
+    """
+    found = _study.gene(gene)
+    parts = [_variants_of(_study, found, model) for model in models]
+    table = pd.concat([p for p in parts if p is not None] or [_no_variants()])
+    table = table.assign(size=table["weight"].abs().fillna(0.0), near=table["distance"].abs())
+    table = table.sort_values(["size", "near"], ascending=[False, True], kind="stable")
+    return table.loc[~table.index.duplicated(), ["weight", "model", "distance"]].head(MOST_VARIANTS)
+
+
+def _no_variants() -> pd.DataFrame:
+    return pd.DataFrame({"weight": [], "model": [], "distance": []}, index=pd.Index([], name="variant"))
+
+
+def _variants_of(study: Study, gene: Gene, model: str) -> pd.DataFrame | None:
+    spec = study.spec(model)
+    sign = 1 if gene.locus.strand == "+" else -1
+    if spec.input == "dosage":
+        weights = gene.weights(model)
+        weights = weights[weights["status"].isin(["matched", "flipped", "ambiguous"])].set_index("variant")
+        distance = sign * (weights["position"] - gene.locus.tss)
+        return weights[["weight"]].assign(model=model, distance=distance)
+    if spec.window is None:
+        return _near(study, gene, sign)
+    return gene.variants(model)[["distance"]].assign(weight=np.nan, model=model)
+
+
+def _near(study: Study, gene: Gene, sign: int) -> pd.DataFrame:
+    """Common variants around the TSS, for a model whose input nothing is known of."""
+    start, end = gene.locus.tss - NEAR, gene.locus.tss + NEAR
+    block = study.cohort.genotypes.read(gene.locus.contig, max(0, start), end, list(study.samples.index))
+    table, dosages = block.dosages()
+    known = ~np.isnan(dosages)
+    frequency = np.where(known, dosages, 0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1)
+    table = table[np.minimum(frequency, 1 - frequency) >= COMMON].set_index("variant")
+    return pd.DataFrame({"distance": sign * (table["position"] - gene.locus.tss), "weight": np.nan, "model": ""})
+
+
+@st.cache_data(show_spinner=False, max_entries=512)
+def dosage(_study: Study, version: str, gene: str, variant: str) -> pd.Series:
+    """ALT copies of one variant by sample; NaN where a call is missing."""
+    return _study.gene(gene).dosages([variant])[variant]
+
+
+def merged(study: Study, evaluated: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Lay the evaluations of models side by side.
+
+    Parameters
+    ----------
+    study : Study
+    evaluated : dict
+        Model -> :func:`gexviz.analysis.evaluation.evaluate_genes`, of the same genes.
+
+    Returns
+    -------
+    DataFrame
+        Index gene; ``name``, ``contig``, ``mean_expression``, and for each model ``MODEL r``, ``MODEL low``,
+        ``MODEL high``, ``MODEL q``, ``MODEL n``, ``MODEL reason`` (why there is no r).
+    """
+    names = {"pearson": "r", "pearson_low": "low", "pearson_high": "high", "q": "q", "n": "n", "reason": "reason"}
+    parts = [
+        table[list(names)].rename(columns={column: f"{model} {short}" for column, short in names.items()})
+        for model, table in evaluated.items()
+    ]
+    wide = pd.concat(parts, axis=1)
+    return study.genes.loc[wide.index, ["name", "contig", "mean_expression"]].join(wide).rename_axis("gene")

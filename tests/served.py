@@ -1,0 +1,77 @@
+"""The app as people run it: a real server in its own process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, Request
+
+ROOT = Path(__file__).resolve().parents[1]
+_HERE = {"127.0.0.1", "localhost", "", None}
+
+
+@contextmanager
+def serve(*arguments: str, log: Path | None = None) -> Iterator[str]:
+    """Start the app on a free port, and give its address; stop it at the end.
+
+    Parameters
+    ----------
+    *arguments : str
+        For the app: ``--study``, a path, ``--results``, a folder.
+    log : Path, optional
+        File for what the server prints.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
+               "--server.headless", "true", "--", *arguments]  # fmt: skip
+    with Path(log or os.devnull).open("ab") as out:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _until_healthy(server, address)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _until_healthy(server: subprocess.Popen, address: str) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"the server stopped with {server.returncode}")
+        try:
+            with urllib.request.urlopen(address + "/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start in a minute")
+
+
+def watch(page: Page) -> list[str]:
+    """Collect the addresses of all requests of a page that leave this machine."""
+    leaving: list[str] = []
+
+    def note(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname not in _HERE:
+            leaving.append(request.url)
+
+    page.on("request", note)
+    return leaving
+
+
+def until_idle(page: Page) -> None:
+    """Wait until the server has nothing more to run for a page."""
+    page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
