@@ -16,7 +16,7 @@ from gexviz.errors import GexvizError
 
 LIMIT = 0.01
 _PLACES = 100
-_SITES_A_PLACE = 50
+_SITES = 5_000
 _MAX_SPAN = 500_000
 _PLAIN = np.isin(np.arange(256), np.frombuffer(b"ACGT", dtype=np.uint8))
 
@@ -152,7 +152,7 @@ class _Span(NamedTuple):
 
 
 def _spans(genotypes: Genotypes, reference: Reference, genes: pd.DataFrame | None) -> list[_Span]:
-    """Disjoint stretches that should hold about 50 sites each."""
+    """Disjoint stretches that should hold some 5,000 sites together."""
     headers = [probe_vcf(path) for path in genotypes.paths]
     places: list[tuple[str, int]] = []
     known = {c: resolve_contig(c, reference.contigs) for h in headers for c in h.contigs}
@@ -167,7 +167,7 @@ def _spans(genotypes: Genotypes, reference: Reference, genes: pd.DataFrame | Non
     picked = [places[int(i)] for i in np.unique(np.linspace(0, len(places) - 1, _PLACES).round())]
     covered = sum(reference.contigs[c] for c in {c for c, _ in places})
     records = sum(h.records for h in headers)
-    half = int(min(max(_SITES_A_PLACE * covered / max(records, 1) / 2, 500), _MAX_SPAN / 2))
+    half = int(min(max(_SITES / len(picked) * covered / max(records, 1) / 2, 500), _MAX_SPAN / 2))
     spans: list[_Span] = []
     for contig, position in sorted(picked):
         start, end = max(0, position - half), min(reference.contigs[contig], position + half)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyfaidx
 
-from gexviz.cohort.bgzf import check_bgzf
+from gexviz.cohort.bgzf import check_bgzf, check_whole
 from gexviz.errors import GexvizError
 
 
@@ -58,7 +58,15 @@ class Reference:
         -----
         A reference that is cut short (chr22:1-22,000,000) has contigs shorter than the chromosome's true length.
         """
-        return {name: int(record.rlen) for name, record in self._fasta.index.items()}
+        found = {name: int(record.rlen) for name, record in self._fasta.index.items()}
+        if not found:
+            raise GexvizError(
+                "the reference's index is empty",
+                file=self.indexes[0],
+                expected="a line for each contig",
+                remedy=f"make it again: samtools faidx {self.path}",
+            )
+        return found
 
     def fetch(self, contig: str, start: int, end: int) -> np.ndarray:
         """Read a stretch.
@@ -125,8 +133,7 @@ class Reference:
         return self.path.suffix.lower() in (".gz", ".bgz")
 
     def _check_files(self) -> None:
-        if not self.path.is_file():
-            raise GexvizError(f"there is no reference {self.path}", file=self.path, expected="an indexed FASTA")
+        check_whole(self.path)
         if self._packed:
             check_bgzf(self.path, remedy=f"gunzip, then: bgzip {self.path.with_suffix('')}; samtools faidx {self.path}")
         for index in self.indexes:
