@@ -8,9 +8,14 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from gexviz.errors import GexvizError
+
+_SECTIONS = ("study", "cohort", "models")
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it names columns, files and parts of addresses
+_COLUMNS = ("sample", "population", "observed", "gene", "name")
 
 Transform = Literal["none", "log2p1", "inverse_normal"]
 
@@ -25,14 +30,14 @@ class StudySection(_Section):
     name: str = Field(min_length=1)
     genome: str = Field(min_length=1, description="genome build, as GRCh37 or GRCh38")
     description: str = ""
-    simulated: bool = False
+    simulated: StrictBool = False
     results: Path | None = Field(None, description="folder for results; 'results' beside the study's file if not given")
 
 
 class CohortSection(_Section):
     """``[cohort]``: the people's files. Paths are relative to the study's file."""
 
-    genotypes: list[str]
+    genotypes: list[str] = Field(min_length=1)
     reference: Path
     expression: Path
     genes: Path
@@ -83,6 +88,14 @@ class StudyConfig(_Section):
     models: dict[str, ModelSection] = Field(default_factory=dict)
     path: Path
     lines: dict[tuple[str, ...], int]
+
+    @field_validator("models")
+    @classmethod
+    def _usable_names(cls, models: dict[str, ModelSection]) -> dict[str, ModelSection]:
+        for name in models:
+            if not _MODEL_NAME.fullmatch(name) or name in _COLUMNS:
+                raise PydanticCustomError("model_name", "{name}", {"name": name})
+        return models
 
     def resolve(self, path: str | Path) -> Path:
         """Make a path from the file absolute."""
@@ -141,7 +154,7 @@ def read_config(path: str | Path) -> StudyConfig:
     """
     path = Path(path).expanduser().absolute()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise GexvizError(
             f"there is no study file {path}",
@@ -156,19 +169,15 @@ def read_config(path: str | Path) -> StudyConfig:
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise GexvizError(
-            f"this is not valid TOML: {error}", file=path, expected='lines of the form key = "value" under [sections]'
-        ) from None
+        raise _not_toml(error, path) from None
     lines = _key_lines(text)
+    for key in raw.keys() - set(_SECTIONS):
+        raise _unknown((key,), path, lines)
     try:
         return StudyConfig(**raw | {"path": path, "lines": lines})
     except ValidationError as error:
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
         raise _readable(first, path, lines) from None
-    except TypeError:
-        raise GexvizError(
-            "unexpected top-level keys", file=path, expected="[study], [cohort] and [models.NAME]"
-        ) from None
 
 
 def _key_lines(text: str) -> dict[tuple[str, ...], int]:
@@ -178,7 +187,8 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+([^\[\]]+)\]+\s*(#.*)?$", line):
             section = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            lines.setdefault(section, number)
+            for depth in range(1, len(section) + 1):
+                lines.setdefault(section[:depth], number)
         elif key := re.match(r"\s*[\"']?([\w-]+)[\"']?\s*=", line):
             lines.setdefault((*section, key[1]), number)
     return lines
@@ -186,39 +196,74 @@ def _key_lines(text: str) -> dict[tuple[str, ...], int]:
 
 _TYPES = {"string_type": "text in quotes", "bool_type": "true or false", "bool_parsing": "true or false",
           "list_type": "a list, as [\"a\", \"b\"]", "path_type": "a path in quotes", "dict_type": "a section",
-          "model_type": "a section with keys"}  # fmt: skip
+          "model_type": "a section with keys", "too_short": "at least one file",
+          "string_too_short": "some text"}  # fmt: skip
 
 
 def _readable(error: Any, path: Path, lines: dict[tuple[str, ...], int]) -> GexvizError:
     """Turn pydantic's first complaint into ours."""
     keys = tuple(str(part) for part in error["loc"] if not isinstance(part, int))
     section, key = ".".join(keys[:-1]), keys[-1]
-    line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
-    place = (f"[{section}] " if section else "") + key + (f", line {line}" if line else "")
     if error["type"] == "extra_forbidden":
-        known = list(known_keys(keys[:-1]))
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        return GexvizError(
-            f"unknown key '{key}'",
-            file=path,
-            place=place,
-            expected="one of " + ", ".join(known),
-            remedy=f"did you mean '{near[0]}'?" if near else "remove it",
-        )
+        return _unknown(keys, path, lines)
     if error["type"] == "missing":
+        if typo := difflib.get_close_matches(key, error["input"], n=1, cutoff=0.7):
+            return _unknown((*keys[:-1], typo[0]), path, lines)
         return GexvizError(
             f"'{key}' is missing" + (f" from [{section}]" if section else ""),
             file=path,
-            place=place,
-            expected=f"[{key}] with its keys" if not section else f"{key} = ...",
+            place=_place(keys, lines),
+            expected=f"{key} = ..." if section else f"[{key}] with its keys",
             remedy="add it; docs/study.md describes every key",
+        )
+    if error["type"] == "model_name":
+        name = error["ctx"]["name"]
+        return GexvizError(
+            f"a model can't be named '{name}'",
+            file=path,
+            place=_place(("models", name), lines),
+            expected=f"letters, digits, _ . and -, and none of {', '.join(_COLUMNS)}",
+            remedy="choose another name",
         )
     return GexvizError(
         f"'{key}' has a wrong value: {error['input']!r}",
         file=path,
-        place=place,
-        expected=_TYPES.get(error["type"], error["msg"].lower()),
+        place=_place(keys, lines),
+        expected=_TYPES.get(error["type"], error["msg"].removeprefix("Input should be ")),
         remedy="correct the value; docs/study.md describes every key",
+    )
+
+
+def _unknown(keys: tuple[str, ...], path: Path, lines: dict[tuple[str, ...], int]) -> GexvizError:
+    """The error for a key that a section doesn't have."""
+    key, known = keys[-1], known_keys(keys[:-1])
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    home = next((section for section in ("study", "cohort") if key in known_keys((section,))), None)
+    return GexvizError(
+        f"unknown key '{key}'",
+        file=path,
+        place=_place(keys, lines),
+        expected="one of " + ", ".join(known),
+        remedy=f"did you mean '{near[0]}'?" if near else f"put it under [{home}]" if home else "remove it",
+    )
+
+
+def _place(keys: tuple[str, ...], lines: dict[tuple[str, ...], int]) -> str:
+    """Say where a key stands, as ``[cohort] genotypes, line 7``."""
+    line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
+    section = f"[{'.'.join(keys[:-1])}] " if len(keys) > 1 else ""
+    return section + keys[-1] + (f", line {line}" if line else "")
+
+
+def _not_toml(error: tomllib.TOMLDecodeError, path: Path) -> GexvizError:
+    """The error for a file that isn't TOML; its place stands in the parser's words."""
+    problem, _, place = str(error).partition(" (at ")
+    return GexvizError(
+        f"this is not valid TOML: {problem}",
+        file=path,
+        place=place.removesuffix(")") or None,
+        expected='lines of the form key = "value" under [sections]',
+        remedy="close every quote and bracket, and give each key once",
     )
 
 
@@ -230,4 +275,4 @@ def known_keys(section: tuple[str, ...]) -> list[str]:
         case ("cohort",):
             return list(CohortSection.model_fields)
         case _:
-            return ["study", "cohort", "models"]
+            return list(ModelSection.model_fields) if section[:1] == ("models",) else list(_SECTIONS)
