@@ -53,8 +53,15 @@ class PathProblem:
         self.slope = np.zeros(len(z))
         self.members = np.empty(0, np.intp)
         self.is_member = np.zeros(len(z), bool)
-        self.gram = np.empty((0, 0))
-        self.z_members = np.empty((0, self.n))
+        self._gram = np.empty((0, 0))  # with room for more members
+        self._z_members = np.empty((0, self.n))
+        self._checked = self.correlation, np.zeros(self.n)  # exact gradients of all, and the fit that they belong to
+
+    @property
+    def gram(self) -> np.ndarray:
+        """Correlations of the working set's members."""
+        size = len(self.members)
+        return self._gram[:size, :size]
 
     def explained(self) -> float:
         """Fraction of deviance explained by the current coefficients."""
@@ -86,12 +93,17 @@ class PathProblem:
         old, z_new = len(self.members), self.z[new]
         self.members = np.concatenate([self.members, new])
         self.is_member[new] = True
-        self.z_members = np.concatenate([self.z_members, z_new])
-        gram = np.empty((len(self.members), len(self.members)))
-        gram[:old, :old] = self.gram
-        gram[old:] = z_new @ self.z_members.T / self.n
-        gram[:old, old:] = gram[old:, :old].T
-        self.gram = gram
+        size = len(self.members)
+        if size > len(self._gram):
+            self._make_room(old, min(len(self.z), 2 * size))
+        self._z_members[old:size] = z_new
+        self._gram[old:size, :size] = z_new @ self._z_members[:size].T / self.n
+        self._gram[:old, old:size] = self._gram[old:size, :old].T
+
+    def _make_room(self, used: int, room: int) -> None:
+        gram, z = np.empty((room, room)), np.empty((room, self.n))
+        gram[:used, :used], z[:used] = self._gram[:used, :used], self._z_members[:used]
+        self._gram, self._z_members = gram, z
 
     def _solve_members(self, penalty: float, state: np.ndarray) -> None:
         """Solve within the working set, then bring the gradients of all predictors up to date."""
@@ -100,8 +112,23 @@ class PathProblem:
         coef, gradient = _search(self.gram, self.correlation[self.members], guess, limit, ridge)
         self.coef[self.members] = coef
         if len(self.members) < len(self.z):
-            self.gradient = self.z @ (self.y - coef @ self.z_members) / self.n
+            self._update_gradient(coef @ self._z_members[: len(coef)], limit)
         self.gradient[self.members] = gradient
+
+    def _update_gradient(self, fit: np.ndarray, limit: float) -> None:
+        """Compute the gradients that may have come near the limit.
+
+        A gradient moves by no more than the fit does (Cauchy and Schwarz): the others are known to be below.
+        """
+        gradient, before = self._checked
+        moved = np.sqrt(((fit - before) ** 2).sum() / self.n)
+        near = np.flatnonzero(~self.is_member & (np.abs(gradient) + moved > limit))
+        if len(near) > len(self.z) // 4:
+            self.gradient = self.z @ (self.y - fit) / self.n
+            self._checked = self.gradient.copy(), fit
+        else:
+            self.gradient = gradient.copy()
+            self.gradient[near] = self.z[near] @ (self.y - fit) / self.n
 
 
 def _search(
