@@ -60,7 +60,7 @@ def probe_vcf(path: str | Path) -> VcfHeader:
         or a first record that the parser refuses, hangs on or crashes on, a duplicated sample, or no samples at all.
     """
     path = Path(path)
-    check_bgzf(path, remedy=f"bcftools view -O z --write-index=tbi -o {_packed_name(path)} {path}")
+    check_bgzf(path, remedy=f"pack it with bgzip: bcftools view -O z --write-index=tbi -o {_packed_name(path)} {path}")
     index = _index_of(path)
     stats = [(f.stat().st_mtime_ns, f.stat().st_size) for f in (path, index)]
     return _probe(path, index, tuple(stats))
