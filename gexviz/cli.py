@@ -121,7 +121,7 @@ def train_linear(
     opened = load(study, results)
     with _progress("training") as progress, local_executor(jobs) as executor:
         summary = opened.train_linear(weights, genes, settings=settings, executor=executor, progress=progress)
-    out.print(summary)
+    out.print(str(summary), markup=False)
 
 
 @app.command(epilog="Example: gexviz predict study.toml --model xpresso --gene TANGO2 --out predictions.tsv")

@@ -18,14 +18,12 @@ from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 
 _FORMAT = 1
-_TABLES = """
-CREATE TABLE IF NOT EXISTS files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT);
-CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, inputs TEXT, samples TEXT, created TEXT);
-CREATE TABLE IF NOT EXISTS genes (
-    kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, shape TEXT, numbers
-    BLOB,
-    PRIMARY KEY (kind, model, gene));
-"""
+_TABLES = (
+    "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, digest TEXT)",
+    "CREATE TABLE runs (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, inputs TEXT, samples TEXT, created TEXT)",
+    "CREATE TABLE genes (kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, "
+    "shape TEXT, numbers BLOB, PRIMARY KEY (kind, model, gene))",
+)
 
 
 class Run(NamedTuple):
@@ -179,13 +177,15 @@ class Results:
                     return []
                 self._open = self._connect()
             try:
+                if self._open.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    return []  # begun by a process that was killed before its first result
                 return self._open.execute(sql, values).fetchall()
             except sqlite3.DatabaseError as error:
                 raise self._unreadable(error) from None
 
     def _connect(self) -> sqlite3.Connection:
         try:
-            db = sqlite3.connect(self.path, timeout=60, check_same_thread=False)
+            db = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
             version = db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.DatabaseError as error:
             raise self._unreadable(error) from None
@@ -205,9 +205,12 @@ class Results:
             self.folder.mkdir(parents=True, exist_ok=True)
             if self._open is None:
                 self._open = self._connect()
-            with self._open as db:
-                db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_FORMAT}; COMMIT;")
-                db.execute("BEGIN IMMEDIATE")
+            with self._open as db:  # commits at the end, rolls back on an error
+                db.execute("BEGIN IMMEDIATE")  # waits its turn; a lock taken later would be refused at once
+                if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                    for statement in _TABLES:
+                        db.execute(statement)
+                    db.execute(f"PRAGMA user_version = {_FORMAT}")
                 yield db
         except (sqlite3.OperationalError, OSError) as error:
             self.close()

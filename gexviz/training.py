@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 import gexviz
 from gexviz.analysis import linear
@@ -16,7 +17,7 @@ from gexviz.analysis.linear_tables import LinearTables, TrainedGene, assemble
 from gexviz.analysis.settings import LinearSettings
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus
-from gexviz.models.predictdb import write_out_of_fold, write_predictdb
+from gexviz.models.predictdb import write_trained
 from gexviz.results import Record, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
@@ -116,13 +117,14 @@ def train_locus(study: Study, gene: GeneLocus, settings: LinearSettings) -> Reco
     begin, end = gene.tss - settings.window, gene.tss + settings.window + 1
     variants, dosages = study.cohort.genotypes.read(gene.contig, begin, end, samples).dosages()
     covariates = study.cohort.covariates
-    trained = train_gene(
-        dosages,
-        study.cohort.expression.values.loc[gene.id, samples].to_numpy(np.float64),
-        None if covariates is None else covariates.to_numpy(np.float64),
-        settings=settings,
-        seed=gene_seed(settings.seed, gene.id),
-    )
+    with threadpool_limits(1, user_api="blas"):  # matrices are small: threads cost ten times what they save
+        trained = train_gene(
+            dosages,
+            study.cohort.expression.values.loc[gene.id, samples].to_numpy(np.float64),
+            None if covariates is None else covariates.to_numpy(np.float64),
+            settings=settings,
+            seed=gene_seed(settings.seed, gene.id),
+        )
     used = variants.iloc[trained.rows]
     facts: dict[str, Any] = {
         "seed": trained.seed,
@@ -163,8 +165,6 @@ def _write(study: Study, out: Path, trained: dict[str, TrainedGene], settings: L
     tables: LinearTables = assemble(
         trained, study.genes, samples, settings=settings, genome=study.config.study.genome, tissue=study.name
     )
-    beside = out.with_name(f"{out.stem}.out_of_fold.parquet")
     metadata = {"settings": settings.as_dict(), "study": study.name, "gexviz": gexviz.__version__}
-    write_out_of_fold(beside, tables.out_of_fold, metadata | {"inputs": dict(training_run(study, settings).inputs)})
-    write_predictdb(out, tables)
+    beside = write_trained(out, tables, metadata | {"inputs": dict(training_run(study, settings).inputs)})
     return Trained(out, beside, tables.genes)

@@ -101,13 +101,21 @@ def test_kill_9_loses_no_finished_gene_and_leaves_no_half(tmp_path):
         results.close()
 
 
+def test_a_file_begun_and_never_filled(tmp_path):
+    (tmp_path / "results.sqlite").write_bytes(b"")
+    results = Results(tmp_path)
+    assert results.keys("prediction", "m") == {}
+    results.put("prediction", "m", RUN, [record("G1")])
+    assert results.keys("prediction", "m") == {"G1": ("k", None)}
+
+
 def test_two_processes_write_at_once(tmp_path):
-    code = WRITER.replace("100_000", "40").replace('f"G{i}"', 'f"{sys.argv[2]}{i}"')
+    code = WRITER.replace("100_000", "150").replace('f"G{i}"', 'f"{sys.argv[2]}{i}"')
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(tmp_path), name], stdout=subprocess.DEVNULL) for name in "AB"
     ]
     assert [w.wait() for w in writers] == [0, 0]
-    assert len(Results(tmp_path).keys("prediction", "m")) == 80
+    assert len(Results(tmp_path).keys("prediction", "m")) == 300
 
 
 @pytest.fixture
