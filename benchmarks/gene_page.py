@@ -2,7 +2,7 @@
 
     python benchmarks/gene_page.py                     # the demo study
     python benchmarks/gene_page.py --synthetic         # 20,000 genes x 1,000 people, made in a temporary folder
-    python benchmarks/gene_page.py --study study.toml  # any study; its results must be there
+    python benchmarks/gene_page.py --study study.toml  # any study; predicted first if need be
 
 The synthetic study has real files of every kind: expression as Parquet, two models' predictions as Parquet (one of them
 per haplotype), a bgzipped VCF with four variants a gene, FASTA, GTF. Every switch goes to a gene that was not shown
@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from served import serve, until_idle
 
 import gexviz as gx
+from gexviz.computing import compute_gene
 
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 SPACING = 5_000
@@ -66,7 +67,8 @@ def synthetic(folder: Path, genes: int, people: int) -> Path:
     study = gx.load(toml)
     for model in study.model_names:
         begin = time.perf_counter()
-        study.compute(model)
+        records = [compute_gene(study, model, gene, "prediction") for gene in ids]
+        study.results.put("prediction", model, study._run(model, "prediction"), records)  # one commit for all
         print(f"stored {genes:,} genes of {model} in {time.perf_counter() - begin:.0f} s", flush=True)
     return toml
 
@@ -175,16 +177,16 @@ def main() -> None:
     parser.add_argument("--switches", type=int, default=10)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        arguments, what = [], "demo"
-        study = gx.load(given.study) if given.study else gx.demo()
         if given.synthetic:
-            folder = Path(given.folder or temporary)
-            toml = folder / "study.toml"
+            toml = Path(given.folder or temporary) / "study.toml"
             if not toml.is_file():
-                synthetic(folder, given.genes, given.people)
+                synthetic(toml.parent, given.genes, given.people)
             study, what = gx.load(toml), f"synthetic {given.genes:,} x {given.people:,}"
-        elif given.study:
+        else:
+            study = gx.load(given.study) if given.study else gx.demo()
             what = study.name
+            for model in study.model_names:
+                study.compute(model)
         arguments = ["--study", str(study.config.path)]
         ready = pd.concat([study.status(m)["state"] == "ready" for m in study.model_names[:2]], axis=1).all(axis=1)
         names = sorted(study.genes.loc[ready[ready].index, "name"].astype(str), key=str.upper)

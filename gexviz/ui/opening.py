@@ -61,7 +61,7 @@ def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple
     results : Path or None
         None for the study's own folder.
     """
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--study", default=environment.get("GEXVIZ_STUDY"))
     parser.add_argument("--results", default=environment.get("GEXVIZ_RESULTS"))
     given, _ = parser.parse_known_args(list(arguments))

@@ -165,7 +165,7 @@ def _genes_table(view: View, kept: dict[str, pd.DataFrame]) -> None:
     """All genes that pass the filters; a click on a row opens the gene."""
     wide = surest_first(tables.merged(view.study, kept), list(kept))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"{len(wide):,} genes", anchor=False, width="content")
+        st.subheader("1 gene" if len(wide) == 1 else f"{len(wide):,} genes", anchor=False, width="content")
         st.caption("Click a row to open its gene; click a heading to sort.", width="content")
         st.space("stretch")
         st.download_button(

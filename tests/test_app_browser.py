@@ -1,0 +1,207 @@
+"""The app in a real browser, from a real server."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from app_studies import app_study
+from playwright.sync_api import Browser, Page, expect
+from served import serve, until_idle, watch
+
+import gexviz as gx
+
+pytestmark = pytest.mark.browser
+PAGES = ["Data", "Overview", "Gene"]
+MARKED = """[...document.querySelectorAll('.js-plotly-plot')].map(
+    plot => new Set(plot.data.flatMap(t => (t.customdata && t.selectedpoints || [])
+        .map(i => t.customdata[i][0]))).size)"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    toml = app_study(tmp_path_factory.mktemp("served"), people=60)
+    opened = gx.load(toml)
+    for model in opened.model_names:
+        opened.compute(model)
+    return toml
+
+
+@pytest.fixture(scope="module")
+def address(study: Path) -> Iterator[str]:
+    with serve("--study", str(study)) as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A fresh visitor, of whom no request may leave this machine."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1600})
+    page = context.new_page()
+    leaving = watch(page)
+    yield page
+    context.close()
+    assert leaving == []
+
+
+def visit(page: Page, url: str, charts: int) -> None:
+    page.goto(url)
+    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=60_000)
+    until_idle(page)
+
+
+def marked(page: Page) -> list[int]:
+    """How many people each chart marks as selected."""
+    return page.evaluate(MARKED)
+
+
+def draw_box(page: Page, chart: int) -> None:
+    """Select the left upper half of a chart."""
+    area = page.locator(".js-plotly-plot").nth(chart).locator(".nsewdrag").first.bounding_box()
+    assert area
+    page.mouse.move(area["x"] + 4, area["y"] + 4)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] - 4, steps=6)
+    page.mouse.up()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_deep_link_works_on_a_cold_server(study: Path, page: Page, name: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serve("--study", str(study), log=log) as cold:
+        visit(page, f"{cold}/{name}?gene=GENE2&model=linear", {"Data": 1, "Overview": 3, "Gene": 4}[name])
+        expect(page.get_by_text("SIMULATED DATA")).to_be_visible()
+        expect(page.get_by_role("combobox", name="Model")).to_have_value(re.compile("linear"))
+        expect(page.get_by_role("combobox", name="Gene")).to_have_value(re.compile("GENE2"))
+    assert "P00" not in log.read_text()
+
+
+def test_navigation_keeps_the_selection(address: str, page: Page) -> None:
+    visit(page, f"{address}/Gene?gene=GENE2&model=linear", 4)
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".js-plotly-plot")).to_have_count(3)
+    assert "gene=ENSG00000000002.1" in page.url and "model=linear" in page.url
+    page.get_by_role("link", name="Gene", exact=True).click()
+    expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible()
+
+
+def test_an_unknown_gene_has_links_that_work(address: str, page: Page) -> None:
+    page.goto(f"{address}/Gene?gene=GENE9")
+    expect(page.get_by_text("GENE9 is not a gene of this study")).to_be_visible()
+    page.get_by_role("link", name="GENE1").click()
+    expect(page.get_by_role("heading", name="GENE1", exact=True)).to_be_visible()
+    expect(page.get_by_text("is not a gene of this study")).to_have_count(0)
+
+
+def test_people_selected_in_one_chart_are_marked_in_all(address: str, page: Page) -> None:
+    visit(page, f"{address}/Gene?gene=GENE0", 4)
+    assert set(marked(page)) == {0}
+    draw_box(page, 0)
+    clear = page.get_by_role("button", name=re.compile("selected"))
+    expect(clear).to_be_visible()
+    until_idle(page)
+    number = int(re.search(r"\d+", clear.inner_text())[0])
+    page.wait_for_function(f"() => {{const n = {MARKED}; return n.length === 4 && n.every(i => i === {number})}}")
+    assert 0 < number < 60
+    assert "P0" not in page.url and "select" not in page.url
+    page.get_by_role("button", name="Next gene").click()
+    expect(page.get_by_role("heading", name="GENE1", exact=True)).to_be_visible()
+    page.wait_for_function(f"() => {{const n = {MARKED}; return n.length === 4 && n.every(i => i === {number})}}")
+    clear.click()
+    expect(clear).to_have_count(0)
+    page.wait_for_function(f"() => {MARKED}.every(i => i === 0)")
+
+
+def test_a_double_click_where_the_box_was_drawn_ends_the_selection(address: str, page: Page) -> None:
+    visit(page, f"{address}/Gene?gene=GENE0", 4)
+    draw_box(page, 1)
+    clear = page.get_by_role("button", name=re.compile("selected"))
+    expect(clear).to_be_visible()
+    until_idle(page)
+    page.wait_for_timeout(300)
+    area = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first.bounding_box()
+    page.mouse.dblclick(area["x"] + area["width"] - 20, area["y"] + area["height"] - 20)
+    expect(clear).to_have_count(0)
+    page.wait_for_function(f"() => {MARKED}.every(i => i === 0)")
+
+
+def test_a_click_on_a_point_opens_the_gene(address: str, page: Page) -> None:
+    visit(page, f"{address}/Overview", 3)
+    place = page.evaluate(
+        """() => {const plot = document.querySelector('.js-plotly-plot');
+            const trace = plot.data.find(t => t.customdata?.length); const id = trace.customdata[0][0];
+            const index = plot.data.indexOf(trace);
+            const point = plot.querySelectorAll('.scatterlayer .trace')[index].querySelector('.point');
+            const box = point.getBoundingClientRect();
+            return {id, x: box.x + box.width / 2, y: box.y + box.height / 2}}"""
+    )
+    page.mouse.move(place["x"], place["y"])
+    page.mouse.click(place["x"], place["y"])
+    expect(page).to_have_url(re.compile(f"/Gene\\?.*gene={re.escape(place['id'])}"))
+    expect(page.locator("h2")).to_have_text(f"GENE{int(place['id'][4:15])}")
+
+
+def test_a_click_on_a_row_opens_the_gene(address: str, page: Page) -> None:
+    visit(page, f"{address}/Overview", 3)
+    grid = page.locator("[data-testid=stDataFrame]").first
+    grid.scroll_into_view_if_needed()
+    area = grid.bounding_box()
+    assert area
+    page.mouse.click(area["x"] + 120, area["y"] + 35 * 1.5)
+    expect(page).to_have_url(re.compile("/Gene\\?.*gene=ENSG"))
+    expect(page.locator("h2")).to_have_text(re.compile("GENE"))
+
+
+def test_the_gene_box_searches_as_one_types(address: str, page: Page) -> None:
+    visit(page, f"{address}/Overview", 3)
+    box = page.get_by_role("combobox", name="Gene")
+    box.click()
+    box.press_sequentially("ne3")
+    expect(page.get_by_role("option")).to_have_count(1)
+    box.press("Enter")
+    expect(page.get_by_role("heading", name="GENE3", exact=True)).to_be_visible()
+    assert "gene=ENSG00000000003.1" in page.url
+
+
+def test_the_table_downloads_as_csv(address: str, page: Page) -> None:
+    visit(page, f"{address}/Overview", 3)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Download CSV").click()
+    lines = saved.value.path().read_text().splitlines()
+    assert lines[0].startswith("gene,name,contig,mean_expression,deep r,deep low,deep high,deep q,deep n")
+    assert len(lines) == 7
+
+
+def test_two_visitors_see_their_own_genes(address: str, browser: Browser, page: Page) -> None:
+    other = browser.new_context(viewport={"width": 1440, "height": 1600})
+    second = other.new_page()
+    visit(page, f"{address}/Gene?gene=GENE0", 4)
+    visit(second, f"{address}/Gene?gene=GENE4", 4)
+    draw_box(page, 0)
+    expect(page.get_by_role("button", name=re.compile("selected"))).to_be_visible()
+    expect(page.get_by_role("heading", name="GENE0", exact=True)).to_be_visible()
+    second.get_by_role("button", name="Previous gene").click()
+    expect(second.get_by_role("heading", name="GENE3", exact=True)).to_be_visible()
+    expect(second.get_by_role("button", name=re.compile("selected"))).to_have_count(0)
+    other.close()
+
+
+def test_a_job_survives_a_change_of_page(tmp_path: Path, page: Page) -> None:
+    toml = app_study(tmp_path, simulated=False)
+    with serve("--study", str(toml)) as running:
+        page.goto(f"{running}/Overview")
+        page.get_by_role("button", name="Predict 6 genes now").first.click()
+        page.get_by_role("link", name="Data").click()
+        expect(page.get_by_text("Checks", exact=True)).to_be_visible()
+        end = time.monotonic() + 30
+        while (gx.load(toml).status("deep")["state"] == "missing").any():
+            assert time.monotonic() < end, "the job was lost"
+            time.sleep(0.2)
+
+
+def test_the_demo_s_first_page_is_its_overview(page: Page, tmp_path: Path) -> None:
+    with serve("--results", str(tmp_path)) as running:
+        page.goto(running)
+        expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
+        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)
