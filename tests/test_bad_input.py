@@ -177,7 +177,7 @@ def test_an_output_that_cannot_be_written(toml):
 def test_a_full_disk(toml, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a tmpfs needs root")
     try:
         refuse(toml, "disk is full", file="results", todo="free some space", results=disk / "results")

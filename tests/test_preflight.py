@@ -382,7 +382,7 @@ def test_what_a_vcf_says(small):
 
 
 def test_a_header_that_crashes_the_parser(small, tmp_path):
-    """Records of a BCF that point to a contig line that isn't there: cyvcf2 0.31 to 0.35 end with SIGSEGV."""
+    """Records of a BCF that point to a contig line that isn't there: cyvcf2 0.35 end with SIGSEGV."""
     bcf = tmp_path / "c.bcf"
     pysam.bcftools.view("-Ob", "-o", str(bcf), str(small), catch_stdout=False)
     pysam.bcftools.index(str(bcf))

@@ -51,7 +51,7 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     -----
     The TSS is the 5' end of the *gene* row: ``start`` on the plus strand, ``end - 1`` on the minus strand. This is what
     FastQTL, tensorQTL, the GTEx pipeline and PrediXcan use, and so what expression files agree with: it is the position
-    of all 598 annotated genes of the Geuvadis chr22 expression file, against 394 to 469 of them for the 5' end of a
+    of all 598 annotated genes of the Geuvadis chr22 expression file, against 382 to 469 of them for the 5' end of a
     representative transcript.
 
     The representative transcript is the one tagged MANE_Select, else Ensembl_canonical, else the best appris_principal
