@@ -90,11 +90,10 @@ def check(
         found = load(study).check(progress)
     if table is not None:
         _write_table(found, table)
-    for row in found.itertuples():
-        status = rich.text.Text(f"{row.status:<6}", style=_STATUS[row.status])
-        out.print(status + f"{row.file}, {row.check}: {row.found}")
-        if row.todo and row.status != "ok":
-            out.print(f"      to do: {row.todo}", markup=False)
+    for file, name, status, text, todo in found.to_numpy(str).tolist():
+        out.print(rich.text.Text(f"{status:<6}", style=_STATUS[status]) + f"{file}, {name}: {text}")
+        if todo and status != "ok":
+            out.print(f"      to do: {todo}", markup=False)
     if (found["status"] == "error").any():
         raise typer.Exit(1)
 

@@ -162,7 +162,8 @@ class PredictsDosages(Protocol):
         ----------
         gene : GeneLocus
         variants : DataFrame
-            One row an ALT allele of the cohort in :meth:`cis_region`: ``variant``, ``id``, ``position`` (0-based), ``ref``, ``alt``.
+            One row an ALT allele of the cohort in :meth:`cis_region`: ``variant``, ``id``, ``position`` (0-based), ``ref``,
+            ``alt``.
         dosages : ndarray, shape (n_variants, n_samples)
             ALT copies per person; NaN where the call is missing.
         """
@@ -176,7 +177,7 @@ class KnowsPredictions(Protocol):
     spec: ModelSpec
 
     def known_predictions(self, gene: GeneLocus) -> pd.DataFrame:
-        """Predictions of one gene: index sample; columns ``value``, and ``haplotype_1``, ``haplotype_2`` where given."""
+        """Predictions of one gene: index sample; ``value``, and ``haplotype_1``, ``haplotype_2`` where given."""
         ...
 
 
