@@ -162,8 +162,8 @@ class PredictsDosages(Protocol):
         ----------
         gene : GeneLocus
         variants : DataFrame
-            One row an ALT allele of the cohort in :meth:`cis_region`: ``variant``, ``id``, ``position`` (0-based), ``ref``,
-            ``alt``.
+            One row an ALT allele of the cohort in :meth:`cis_region`: ``variant``, ``id``, ``position`` (0-based),
+            ``ref``, ``alt``.
         dosages : ndarray, shape (n_variants, n_samples)
             ALT copies per person; NaN where the call is missing.
         """
