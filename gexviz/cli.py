@@ -217,7 +217,7 @@ def demo_build(
     folder: Annotated[Path | None, typer.Option("--out", help="Folder to write. [data/demo of the checkout]")] = None,
 ) -> None:
     """Simulate the demo study anew, and train its models."""
-    target = folder or demo_study.demo_study_path().parent
+    target = folder or demo_study.demo_folder()
     with _progress("building") as progress:
         build.build_demo(target, seed=seed, progress=progress)
     out.print(f"{target}: built with seed {seed}")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from gexviz.analysis.pca import genotype_pca
+from gexviz.analysis.settings import LinearSettings
 from gexviz.demo_study.expression import Simulated, World, simulate_expression
 from gexviz.demo_study.genome import write_records, write_reference
 from gexviz.demo_study.grammar import Grammar
@@ -43,8 +44,9 @@ opening = lazy("gexviz.study")
 
 LINEAR = """
 [models.enet]
-family      = "predictdb"
-weights     = "enet.db"
+family  = "predictdb"
+weights = "enet.db"
+window  = {}
 """
 
 
@@ -60,12 +62,15 @@ class Size:
         Gene class -> number of genes.
     network : Genes
         That the network is trained and tested on.
+    cis : int
+        bp on each side of a TSS that the elastic net may use; all causal variants lie within 50,000.
     """
 
     europeans: int = 240
     africans: int = 120
     classes: Mapping[GeneClass, int] = field(default_factory=lambda: CLASSES)
     network: Genes = field(default_factory=Genes)
+    cis: int = 150_000
 
     @property
     def length(self) -> int:
@@ -107,7 +112,7 @@ def build_demo(
             world, simulated = simulate(size, seed)
             write_cohort(draft, world, simulated, size, seed)
             train_network(draft, Grammar(), size.network, seed, progress)
-            train_elastic_net(draft, progress)
+            train_elastic_net(draft, size.cis, seed, progress)
             made = sorted(path for path in draft.iterdir() if path.is_file())
             for path in made:
                 path.replace(folder / path.name)
@@ -154,12 +159,13 @@ def write_cohort(folder: Path, world: World, simulated: Simulated, size: Size, s
     (folder / "README.md").write_text(_template("README.md").format(**values))
 
 
-def train_elastic_net(folder: Path, progress: Progress | None) -> None:
+def train_elastic_net(folder: Path, cis: int, seed: int, progress: Progress | None) -> None:
     """Train the elastic net as any user would, and name it in the study's TOML."""
     toml = folder / "study.toml"
     with tempfile.TemporaryDirectory() as results:
-        opening.load(toml, results).train_linear(folder / "enet.db", progress=progress)
-    toml.write_text(toml.read_text() + LINEAR)
+        settings = LinearSettings(window=cis, seed=seed)
+        opening.load(toml, results).train_linear(folder / "enet.db", settings=settings, progress=progress)
+    toml.write_text(toml.read_text() + LINEAR.format(cis))
 
 
 def _template(name: str) -> str:

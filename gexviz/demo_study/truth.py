@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from gexviz.demo_study.expression import Effect, Simulated, World, true_effects
@@ -25,6 +27,7 @@ COLUMNS = {
     "heritability_realised": "the same, in these people",
     "explanation": "in a sentence",
 }
+_TEXT = ("gene", "class", "variant", "effect_allele", "motif", "partner", "explanation")
 
 
 def truth_table(world: World, simulated: Simulated) -> pd.DataFrame:
@@ -92,3 +95,15 @@ def _explanation(world: World, plan: Plan, k: int, effects: Effect) -> str:
     if plan.kind == "reversed":
         return f"{acts}; it activates in the model's tissue but represses here, so ALT {moves} expression."
     return f"{acts}, {'an activator' if rule.effect > 0 else 'a repressor'}, so ALT {moves} expression."
+
+
+def read_truth(path: str | Path) -> pd.DataFrame:
+    """Read a ``truth.tsv``; plain ``pandas.read_csv`` would take the class ``null`` for a missing value.
+
+    Returns
+    -------
+    DataFrame
+        Columns as `COLUMNS` describes them; NaN where a gene has no such thing.
+    """
+    empty = {name: [""] for name in COLUMNS}
+    return pd.read_csv(path, sep="\t", keep_default_na=False, na_values=empty, dtype=dict.fromkeys(_TEXT, "object"))
