@@ -1,10 +1,14 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 from cohorts import make_study
 
 from gexviz.cohort.cohort import Cohort
+from gexviz.cohort.expression import Expression
 from gexviz.cohort.samples import read_covariates, read_samples
+from gexviz.cohort.study_genes import place_genes
 from gexviz.config import read_config
 from gexviz.errors import GexvizError, UnknownGene
 
@@ -127,6 +131,19 @@ def test_a_bed_places_genes_that_the_annotation_lacks(study):
     assert row[["name", "contig", "tss", "strand", "biotype"]].tolist() == ["NEW.1", "1", 999, "-", ""]
     assert cohort.genes.loc[table.index[0], "tss"] == cohort.annotation.loc[table.index[0], "tss"]  # the annotation's
     assert cohort.find_gene("NEW.1") == "NEW.1"
+
+
+def test_twenty_thousand_genes_are_placed_at_once(tmp_path):
+    ids = pd.Index([f"ENSG{i:011d}.3" for i in range(20_000)], name="gene")
+    values = pd.DataFrame(1.0, index=ids[::-1], columns=["A"])
+    annotation = pd.DataFrame(
+        {"name": ids, "contig": "1", "start": 5, "end": 9, "strand": "+", "tss": 5, "biotype": "", "transcript": ""},
+        index=ids.str.replace(".3", ".4"),
+    )
+    begin = time.perf_counter()
+    placed = place_genes(Expression(values, values, None), annotation)
+    assert time.perf_counter() - begin < 5
+    assert placed.table.index.equals(values.index)
 
 
 def test_nobody_in_both_files(study):

@@ -283,7 +283,7 @@ class GeneIndex:
         query = query.strip()
         if query in self._ids:
             return query
-        plain = _unversioned_id(query).upper()
+        plain = unversioned_id(query).upper()
         for table, key in [(self._plain, plain), (self._symbols, query), (self._folded, query.upper())]:
             found = table.get(key, [])
             found = [gene for gene in found if not _ON_Y.match(gene)] or found
@@ -307,7 +307,7 @@ class GeneIndex:
         near = difflib.get_close_matches(query.upper(), self._folded, n=3, cutoff=0.6)
         names = [self._names[self._folded[n][0]] for n in near]
         if re.match(r"ENS[A-Z]*\d", query.upper()):
-            near = difflib.get_close_matches(_unversioned_id(query).upper(), self._plain, n=3, cutoff=0.9)
+            near = difflib.get_close_matches(unversioned_id(query).upper(), self._plain, n=3, cutoff=0.9)
             names = [f"{gene} ({self._names[gene]})" for gene in (self._plain[n][0] for n in near)]
         return f"did you mean {' or '.join(names)}?" if names else "look the gene up in the annotation"
 
@@ -325,7 +325,8 @@ def unversioned(ids: pd.Index | pd.Series) -> pd.Index:
     return pd.Index(_stem(pd.Series(ids, dtype="str")))
 
 
-def _unversioned_id(query: str) -> str:
+def unversioned_id(query: str) -> str:
+    """One id without its version, as :func:`unversioned` has it, in upper or lower case."""
     return re.sub(r"^(ENS[A-Z]*\d+)\.\d+", r"\1", query, flags=re.IGNORECASE)
 
 

@@ -54,7 +54,7 @@ def place_genes(expression: Expression, annotation: pd.DataFrame) -> StudyGenes:
         if len(left):
             placed = left.assign(name=left.index, biotype="", transcript="")
             table = pd.concat([table, placed[COLUMNS]])
-    order = [gene for gene in expression.values.index if gene in set(table.index)]
+    order = expression.values.index[expression.values.index.isin(table.index)]
     return StudyGenes(table.loc[order, COLUMNS].rename_axis("gene"), annotated)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from gexviz.cohort.genes import unversioned
+from gexviz.cohort.genes import unversioned, unversioned_id
 from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.files import written_whole
@@ -111,8 +111,8 @@ class PredictDBModel:
 
     def _names_of(self, gene: GeneLocus) -> tuple[str, ...]:
         """Names of a gene in the file: by its id, else its id without version, else its symbol."""
-        plain = str(unversioned(pd.Index([gene.id]))[0])
-        return next((self.file.genes[k] for k in (gene.id, plain, gene.name) if k in self.file.genes), ())
+        keys = (gene.id, unversioned_id(gene.id), gene.name)
+        return next((self.file.genes[k] for k in keys if k in self.file.genes), ())
 
     def _name_of(self, gene: GeneLocus) -> str:
         names = self._names_of(gene)
@@ -164,8 +164,7 @@ class TrainedPredictDBModel(PredictDBModel):
         """
         with self._reading:
             values, names = self._whole.values, self._trained_names
-        plain = str(unversioned(pd.Index([gene.id]))[0])
-        name = names.get(gene.id) or names.get(plain)
+        name = names.get(gene.id) or names.get(unversioned_id(gene.id))
         if name is None:
             return None
         row = values.index.get_loc(name)

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from gexviz.cohort.genes import unversioned
+from gexviz.cohort.genes import unversioned, unversioned_id
 from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
@@ -112,8 +112,7 @@ class TableModel:
 
     def _rows_of(self, gene: GeneLocus) -> tuple[int, ...]:
         """Rows of a gene: by its id, else its id without version, else its symbol."""
-        plain = unversioned(pd.Index([gene.id]))[0]
-        return self._exact.get(gene.id) or self._plain.get(plain) or self._exact.get(gene.name) or ()
+        return self._exact.get(gene.id) or self._plain.get(unversioned_id(gene.id)) or self._exact.get(gene.name) or ()
 
     def _row_of(self, gene: GeneLocus) -> int:
         rows = self._rows_of(gene)
