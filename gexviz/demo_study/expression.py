@@ -79,7 +79,7 @@ def simulate_expression(world: World, rng: np.random.Generator) -> Simulated:
     levels = np.array([level for _, level in parts])
     heritability = _heritabilities(genetic.var(axis=1), rng)
     noise = np.stack([_noise(people, variance, rng) for variance in _noise_variances(genetic, heritability)])
-    own_level = rng.normal(0, 0.35, size=len(genes))  # what sets a gene's level besides its promoter
+    own_level = rng.normal(0, 0.3, size=len(genes))  # what sets a gene's level besides its promoter
     values = np.maximum((levels + own_level)[:, None] + genetic + noise, 0)
     return Simulated(
         pd.DataFrame(values, index=genes, columns=people.index),

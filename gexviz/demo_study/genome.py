@@ -123,7 +123,7 @@ def _combinations(promoter: np.ndarray, changed: Sequence[tuple[int, int]]) -> n
 
 def _does(plan: Plan, levels: np.ndarray) -> bool:
     """Whether a promoter does for its gene: not silent, not saturated, with an effect that can be seen."""
-    if levels.min() < 2.2 or levels.max() > 7.5:
+    if levels.min() < 2.0 or levels.max() > 7.6:
         return False
     match plan.kind:
         case "promoter" | "reversed":

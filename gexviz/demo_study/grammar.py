@@ -50,7 +50,7 @@ class Motif:
     effect: float
     centre: float
     spread: float
-    rate: float = 0.9
+    rate: float = 1.1
 
     def probabilities(self) -> np.ndarray:
         """The position weight matrix, (WIDTH, 4), rows sum to 1."""
@@ -85,7 +85,7 @@ MOTIFS = (
     Motif("ACT1", "aCCGTTAGCg", 1.5, -70, 70),
     Motif("ACT2", "TGCAATCCGt", 1.2, -200, 160),
     Motif("ACT3", "gATTCGCAAC", 1.1, -420, 220),
-    Motif("SWI1", "tGGATACGCC", 1.1, -150, 130, rate=0.4),
+    Motif("SWI1", "tGGATACGCC", 1.1, -150, 130, rate=0.3),
     Motif("REP1", "ACGGTCTAAg", -1.3, -120, 120),
     Motif("REP2", "cTTGCGATCA", -1.2, 60, 90),
     Motif("PRT1", "GCGTAATGCa", 0.0, -350, 250),

@@ -196,12 +196,12 @@ def _recombined_pair(panel: Panel, common: np.ndarray, number: int) -> _Pair | N
     """Find the two common sites near a gene's centre that occur most evenly in all four combinations of alleles."""
     positions = panel.positions[common]
     best: _Pair | None = None
-    for k in np.flatnonzero(np.abs(positions - _centre(number)) < 28_000):
+    for k in np.flatnonzero(np.abs(positions - _centre(number)) < 30_000):
         distance = positions - positions[k]
-        for j in np.flatnonzero((distance >= 15) & (distance <= 450)):
+        for j in np.flatnonzero((distance >= 15) & (distance <= 500)):
             joint = np.bincount(2 * panel.alleles[common[k]] + panel.alleles[common[j]], minlength=4)
             rarest = joint.min() / joint.sum()
-            if rarest >= 0.05 and (best is None or rarest > best.rarest):
+            if rarest >= 0.03 and (best is None or rarest > best.rarest):
                 best = _Pair(int(common[k]), int(common[j]), rarest)
     return best
 
