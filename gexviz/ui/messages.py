@@ -10,12 +10,10 @@ from gexviz.ui.opening import Opened
 
 
 def error_block(error: GexvizError) -> None:
-    """Show what is wrong, where, what was expected and what to do. Nothing in it is read as markup."""
-    st.error(plain(error.problem), icon=":material/error:")
+    """Show what is wrong, where, what was expected and what to do, in one block. Nothing in it is read as markup."""
     parts = [("File", error.file), ("Where", error.place), ("Expected", error.expected), ("To do", error.remedy)]
-    rows = [(name, text) for name, text in parts if text]
-    if rows:
-        st.text("\n".join(f"{name + ':':<10}{text}" for name, text in rows))
+    lines = [f"**{plain(error.problem)}**", *(f"{name}: {plain(text)}" for name, text in parts if text)]
+    st.error("  \n".join(lines), icon=":material/error:")
 
 
 def unknown_block(page: str, unknown: Unknown, selection: Selection, opened: Opened) -> None:

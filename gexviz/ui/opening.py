@@ -16,6 +16,7 @@ from gexviz.errors import GexvizError
 from gexviz.study import Study, load
 from gexviz.ui.jobs import Jobs
 from gexviz.ui.search import GeneBook
+from gexviz.ui.tables import files_version
 
 
 class Opened(NamedTuple):
@@ -30,6 +31,8 @@ class Opened(NamedTuple):
         first linear one; or the first two.
     broken : dict
         Models that can't be opened, with the error.
+    files : str
+        The version of its files when it was opened.
     """
 
     study: Study
@@ -37,6 +40,7 @@ class Opened(NamedTuple):
     deep: str | None
     linear: str | None
     broken: dict[str, GexvizError]
+    files: str
 
     @property
     def models(self) -> list[str]:
@@ -70,7 +74,7 @@ def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple
 
 
 def open_study() -> Opened:
-    """The server's study; opened anew when its file was edited.
+    """The server's study; opened anew when one of its files was changed.
 
     Raises
     ------
@@ -82,7 +86,12 @@ def open_study() -> Opened:
         edited = path.stat().st_mtime_ns
     except OSError:
         edited = 0
-    return _opened(str(path), None if results is None else str(results), edited)
+    key = (str(path), None if results is None else str(results), edited)
+    opened = _opened(*key)
+    if opened.files == files_version(opened.study):
+        return opened
+    _opened.clear(*key)
+    return _opened(*key)
 
 
 def unopened_study() -> Study:
@@ -94,6 +103,7 @@ def unopened_study() -> Study:
 @st.cache_resource(show_spinner="Opening the study…", max_entries=4)
 def _opened(path: str, results: str | None, edited: int) -> Opened:
     study = load(path, results)
+    files = files_version(study)
     broken: dict[str, GexvizError] = {}
     specs = {}
     for name in study.model_names:
@@ -102,7 +112,7 @@ def _opened(path: str, results: str | None, edited: int) -> Opened:
         except GexvizError as error:
             broken[name] = error
     deep, linear = default_pair({name: spec.input for name, spec in specs.items()})
-    return Opened(study, GeneBook(study.genes, study.cohort.annotation), deep, linear, broken)
+    return Opened(study, GeneBook(study.genes, study.cohort.annotation), deep, linear, broken, files)
 
 
 def default_pair(inputs: Mapping[str, str]) -> tuple[str | None, str | None]:

@@ -12,8 +12,8 @@ from gexviz.ui.tables import Coverage, coverage
 
 
 def job_key(opened: Opened, model: str) -> str:
-    """Name of the job that predicts all genes of a model."""
-    return f"predict {opened.study.config.path} {model}"
+    """Name of the job that predicts all genes of a model, from these files into this folder."""
+    return f"predict {opened.study.results.path} {model} {opened.files}"
 
 
 def start(opened: Opened, jobs: Jobs, model: str) -> None:

@@ -39,12 +39,15 @@ def version(study: Study, jobs: Jobs) -> str:
 
 
 def files_version(study: Study) -> str:
-    """A short name of the study's files as they are now. A file that is not there counts too."""
+    """A short name of the study's files as they are now, the models' too. A file that is not there counts as such."""
+    config = study.config
+    options = [value for section in config.models.values() for value in section.options.values()]
+    named = [config.resolve(value) for value in options if isinstance(value, str)]
     try:
         files = [path for paths in study.cohort.files.values() for path in paths]
     except GexvizError as error:
-        return _digest([_stamp(study.config.path), error.problem])
-    return _digest([_stamp(path) for path in [study.config.path, *files]])
+        return _digest([_stamp(config.path), error.problem])
+    return _digest([_stamp(path) for path in [config.path, *files, *named]])
 
 
 def _digest(parts: list[str]) -> str:
