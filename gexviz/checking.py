@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gexviz.cohort.builds import same_build
 from gexviz.cohort.preflight import preflight
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, Model, PredictsDosages
@@ -67,7 +68,7 @@ def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
     yield Row(f"model {name}", "genes", "ok" if served else "error", found, todo)
     genome, build = model.spec.genome, study.config.study.genome
     if isinstance(model, PredictsDosages):
-        if genome is not None and not _same_build(genome, build):
+        if genome is not None and not same_build(genome, build):
             found = f"the weights' positions are of {genome}, the study is {build}"
             yield Row(f"model {name}", "genome build", "error", found, "use weights of the study's build")
         yield from _weights(study, name, model, [g for g, r in zip(loci, reasons, strict=True) if r is None])
@@ -87,10 +88,3 @@ def _weights(study: Study, name: str, model: PredictsDosages, loci: list[GeneLoc
     found += f", in {len(picked)} of {len(loci):,} genes"
     todo = "" if share >= FEW_WEIGHTS else "impute the missing variants, or use weights trained on this panel"
     yield Row(f"model {name}", "weights", "ok" if share >= FEW_WEIGHTS else "warn" if share else "error", found, todo)
-
-
-_BUILDS = {"grch37": "37", "hg19": "37", "b37": "37", "grch38": "38", "hg38": "38", "b38": "38"}
-
-
-def _same_build(one: str, other: str) -> bool:
-    return _BUILDS.get(one.lower(), one.lower()) == _BUILDS.get(other.lower(), other.lower())

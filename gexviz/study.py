@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from gexviz.analysis import prediction
+from gexviz.cohort.builds import same_build
 from gexviz.cohort.cohort import Cohort
 from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes
 from gexviz.cohort.windows import Window, window_of
@@ -210,8 +211,8 @@ class Study:
         waiting = [g for g in loci if stored.get(g.id, ("", None))[0] != self._key(wanted, g)]
         if not waiting:
             return
-        if kind == "prediction" and isinstance(self.model(model), PredictsSequences | PredictsDosages):
-            self.cohort.require_matching_reference()
+        if kind == "prediction":
+            self._require_match(model)
         tasks = [Task(g.id, compute_gene, (self, model, g.id, kind)) for g in waiting]
         for _, record in run(tasks, executor, progress):
             self.results.put(kind, model, wanted, [record])
@@ -390,6 +391,21 @@ class Study:
 
     def _digests(self, role: str) -> dict[str, str]:
         return {f"{role} {path.name}": self.results.file_digest(path) for path in self.cohort.files[role]}
+
+    def _require_match(self, model: str) -> None:
+        """See that genotypes and reference, and a linear model's positions, are of one build."""
+        opened = self.model(model)
+        if isinstance(opened, PredictsSequences | PredictsDosages):
+            self.cohort.require_matching_reference()
+        genome = opened.spec.genome
+        if isinstance(opened, PredictsDosages) and genome and not same_build(genome, self.config.study.genome):
+            raise GexvizError(
+                f"the weights' positions are of {genome}, the study is {self.config.study.genome}",
+                file=self.config.path,
+                place=self.config.place("models", model),
+                expected="weights and genotypes of one genome build",
+                remedy="use weights of the study's build; positions of another would match by chance",
+            )
 
     def key(self, model: str, kind: Kind, gene: GeneLocus) -> str:
         """Hash of everything that a gene's prediction depends on, as the files are now."""
