@@ -1,15 +1,15 @@
 """Haplotypes of a whole cohort in a window, against ``bcftools consensus`` making the same sequences.
 
-    python benchmarks/haplotypes.py COHORT_FOLDER
+    python benchmarks/haplotypes.py
 
-COHORT_FOLDER is the real cohort: genotypes.vcf.gz, genotypes.dense-20.0Mb.vcf.gz, reference.fa.gz, expression.bed.gz.
+The real cohort is looked for beside the checkout, or where GEXVIZ_REAL_COHORT says.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -75,4 +75,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(os.environ.get("GEXVIZ_REAL_COHORT", Path(__file__).parents[2] / "shared" / "geuvadis-chr22")))
