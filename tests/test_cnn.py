@@ -1,7 +1,10 @@
 """The cnn family, users' own torch networks, and the training of the demo's network."""
 
 import json
+import sys
 import threading
+import types
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -315,3 +318,28 @@ def test_training_learns_and_is_the_same_again():
     assert all(
         torch.equal(a, b) for a, b in zip(network.state_dict().values(), again.state_dict().values(), strict=True)
     )
+
+
+def test_the_documented_lines_work(monkeypatch, tmp_path):
+    """The code of docs/own-model.md, as it stands there."""
+    text = (Path(__file__).parents[1] / "docs" / "own-model.md").read_text()
+    code = text.split("```python\n")[1].split("```")[0]
+
+    class PromoterNet(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Flatten(), nn.Linear(8000, 1), nn.Flatten(0))
+
+    module = types.ModuleType("my_lab.networks")
+    module.PromoterNet = PromoterNet
+    monkeypatch.setitem(sys.modules, "my_lab", types.ModuleType("my_lab"))
+    monkeypatch.setitem(sys.modules, "my_lab.networks", module)
+    monkeypatch.setattr(registry, "_registered", {})
+    network = PromoterNet()
+    torch.save(network.state_dict(), tmp_path / "promoter_net.pt")
+    names = {}
+    exec(compile(code, "own-model.md", "exec"), names)
+    model = registry.open_model("mine", "promoter_net", {"weights": tmp_path / "promoter_net.pt"})
+    onehot = one_hot(random_dna(np.random.default_rng(11), 3, 2000))
+    with torch.inference_mode():
+        assert np.allclose(model.predict_sequences(onehot), network(torch.from_numpy(onehot)).numpy(), atol=1e-6)
+    assert model.spec.strand == "gene_strand" and model.spec.anchor == 1500
