@@ -44,6 +44,7 @@ class CohortSection(_Section):
     transform: Transform = "none"
     samples: Path | None = None
     covariates: Path | None = None
+    adjust: bool = Field(False, description="compare with expression that the covariates were projected out of")
     missing: Literal["reference", "N"] = Field("reference", description="what a missing call becomes in a haplotype")
     unphased: Literal["as_written", "reference"] = Field(
         "as_written", description="how an unphased heterozygote goes into the two haplotypes"

@@ -61,7 +61,7 @@ def comparable(study: Study, model: str) -> Comparable:
             expected="predictions of genes with expression, for people outside the model's training",
             remedy=f"gexviz predict {study.config.path} --model {model} --out {model}.tsv",
         )
-    observed = study.cohort.expression.values.loc[study.genes.index, predicted.columns]
+    observed = study.cohort.observed.loc[study.genes.index, predicted.columns]
     return Comparable(predicted, observed, "held-out" if stored.out_of_fold is None else "out-of-fold")
 
 

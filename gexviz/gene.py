@@ -46,7 +46,8 @@ class Gene:
     def table(self) -> pd.DataFrame:
         """Observed and predicted, a row a person; what is not predicted yet is computed now.
 
-        Index sample; ``population`` (if the study has it); ``observed`` (expression as transformed); a column a model,
+        Index sample; ``population`` (if the study has it); ``observed`` (in ``cohort.observed_scale``); a column a
+        model,
         on the
         model's scale. A model trained on these people stands there with its out-of-fold predictions, and with its
         in-sample ones in ``MODEL_in_sample``. ``MODEL_haplotype_1``, ``MODEL_haplotype_2`` for models on haplotypes. A
@@ -69,8 +70,8 @@ class Gene:
 
     @cached_property
     def observed(self) -> pd.Series:
-        """Expression by sample, as transformed; NaN throughout for a gene without expression."""
-        values = self.study.cohort.expression.values
+        """Expression by sample, in ``cohort.observed_scale``; NaN throughout for a gene without expression."""
+        values = self.study.cohort.observed
         samples = self.study.samples.index
         if self.id not in values.index:
             return pd.Series(np.nan, index=samples)
@@ -151,6 +152,7 @@ class Gene:
             colour_by=colour_by if colour_by in self.table else None,
             scales={n: self.study.spec(n).scale for n in names},
             gene=self.name,
+            observed=self.study.cohort.observed_scale,
         )
 
     def _read(self, start: int, end: int) -> tuple[pd.DataFrame, np.ndarray]:

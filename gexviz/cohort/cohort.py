@@ -8,6 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
+from gexviz.cohort.adjustment import adjusted
 from gexviz.cohort.alleles import AlleleCheck, check_alleles, require_match
 from gexviz.cohort.contigs import resolve_contig
 from gexviz.cohort.expression import Expression, read_expression, transformed
@@ -17,7 +18,10 @@ from gexviz.cohort.reference import Reference
 from gexviz.cohort.samples import read_covariates, read_samples
 from gexviz.cohort.study_genes import StudyGenes, place_genes
 from gexviz.config import StudyConfig
+from gexviz.digests import Stamp, stamp
 from gexviz.errors import GexvizError, UnknownGene
+
+_SCALES = {"none": "as given", "log2p1": "log2(x + 1)", "inverse_normal": "inverse-normal ranks"}
 
 Role = Literal["reference", "expression", "genes", "samples", "covariates"]
 
@@ -36,6 +40,7 @@ class Cohort:
 
     def __init__(self, config: StudyConfig) -> None:
         self.config = config
+        self._stamps: dict[Path, Stamp] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         return Cohort, (self.config,)
@@ -55,6 +60,10 @@ class Cohort:
         named = {role: self.path(role) for role in roles}
         return {"genotypes": self.genotype_paths} | {role: [path] for role, path in named.items() if path is not None}
 
+    def changed(self) -> bool:
+        """Whether a file was replaced, edited or removed since this cohort first looked at it."""
+        return any(stamp(path) != seen for path, seen in list(self._stamps.items()))
+
     def path(self, role: Role) -> Path | None:
         """The file of a role, or None if the study names none.
 
@@ -64,7 +73,7 @@ class Cohort:
             For a file that isn't there, naming the key and its line.
         """
         value = getattr(self.config.cohort, role)
-        return None if value is None else self.config.existing(value, "cohort", role)
+        return None if value is None else self._seen(self.config.existing(value, "cohort", role))
 
     def path_of(self, role: Role) -> Path:
         """The file of a role that the study has.
@@ -85,7 +94,7 @@ class Cohort:
         paths: list[Path] = []
         for value in self.config.cohort.genotypes:
             if "{contig}" not in value:
-                paths.append(self.config.existing(value, "cohort", "genotypes"))
+                paths.append(self._seen(self.config.existing(value, "cohort", "genotypes")))
                 continue
             pattern = self.config.resolve(value)
             matching = pattern.parent.glob(pattern.name.replace("{contig}", "*"))
@@ -98,8 +107,13 @@ class Cohort:
                     expected=f"files as {pattern.name.format(contig='22')} in {pattern.parent}",
                     remedy="correct the pattern, or list the files",
                 )
-            paths += found
+            paths += map(self._seen, found)
         return paths
+
+    def _seen(self, path: Path) -> Path:
+        """Note what a file is like before it is read."""
+        self._stamps.setdefault(path, stamp(path))
+        return path
 
     # -- what is in them -------------------------------------------------------------------------------------------
 
@@ -132,6 +146,36 @@ class Cohort:
         raw = self.measured_as_written.raw[list(self.samples.index)]
         values = transformed(raw, self.config.cohort.transform, self.path_of("expression"))
         return Expression(values, raw, self.measured_as_written.positions)
+
+    @cached_property
+    def observed(self) -> pd.DataFrame:
+        """What predictions are compared with, gene x sample: :attr:`expression`, adjusted if the study says so.
+
+        Raises
+        ------
+        GexvizError
+            If expression is to be adjusted and the study has no covariates.
+        """
+        values = self.expression.values
+        if not self.config.cohort.adjust:
+            return values
+        if self.covariates is None:
+            raise GexvizError(
+                "expression can't be adjusted: the study has no covariates",
+                file=self.config.path,
+                place=self.config.place("cohort", "adjust"),
+                expected="covariates = ... under [cohort]",
+                remedy="name the covariates' file, or set adjust = false",
+            )
+        return adjusted(values, self.covariates)
+
+    @property
+    def observed_scale(self) -> str:
+        """The unit of :attr:`observed`, as people read it on an axis."""
+        scale = _SCALES[self.config.cohort.transform]
+        if self.config.cohort.adjust and self.covariates is not None:
+            scale += f", adjusted for {self.covariates.shape[1]} covariates"
+        return scale
 
     @cached_property
     def measured(self) -> Expression:

@@ -20,7 +20,6 @@ _SKIPS = {
     "padded": "chromosomes filled up with N",
     "tss_deleted": "chromosomes without the TSS base",
 }
-_TRANSFORMS = {"none": "as given", "log2p1": "log2(x + 1)", "inverse_normal": "inverse-normal ranks"}
 
 
 def place(locus: GeneLocus) -> str:
@@ -30,7 +29,7 @@ def place(locus: GeneLocus) -> str:
 
 def transform_words(study: Study) -> str:
     """How expression was transformed, for an axis."""
-    return _TRANSFORMS[study.config.cohort.transform]
+    return study.cohort.observed_scale
 
 
 def fact_lines(study: Study, model: str, facts: dict[str, Any], trained_on: int) -> list[tuple[str, bool]]:
