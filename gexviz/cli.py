@@ -38,7 +38,7 @@ demo = typer.Typer(no_args_is_help=True, help="The simulated demo study.")
 app.add_typer(train, name="train")
 app.add_typer(demo, name="demo")
 
-out = rich.console.Console(soft_wrap=True)
+out = rich.console.Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 err = rich.console.Console(stderr=True, soft_wrap=True, highlight=False)
 
 StudyFile = Annotated[Path, typer.Argument(metavar="STUDY", help="The study's TOML.", show_default=False)]

@@ -47,11 +47,9 @@ class Gene:
         """Observed and predicted, a row a person; what is not predicted yet is computed now.
 
         Index sample; ``population`` (if the study has it); ``observed`` (in ``cohort.observed_scale``); a column a
-        model,
-        on the
-        model's scale. A model trained on these people stands there with its out-of-fold predictions, and with its
-        in-sample ones in ``MODEL_in_sample``. ``MODEL_haplotype_1``, ``MODEL_haplotype_2`` for models on haplotypes. A
-        model that can't serve the gene has NaN; :meth:`facts` gives the reason.
+        model, on the model's scale. A model trained on these people stands there with its out-of-fold predictions, and
+        with its in-sample ones in ``MODEL_in_sample``. ``MODEL_haplotype_1``, ``MODEL_haplotype_2`` for models on
+        haplotypes. A model that can't serve the gene has NaN; :meth:`facts` gives the reason.
         """
         for model in self.study.model_names:
             self.study.compute(model, [self.id])
