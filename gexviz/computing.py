@@ -9,7 +9,14 @@ import numpy as np
 from gexviz.analysis import prediction
 from gexviz.cohort.haplotypes import reference_sequence
 from gexviz.errors import GexvizError
-from gexviz.models.base import GeneLocus, KnowsPredictions, Model, PredictsDosages, PredictsSequences
+from gexviz.models.base import (
+    GeneLocus,
+    KnowsPredictions,
+    KnowsReference,
+    Model,
+    PredictsDosages,
+    PredictsSequences,
+)
 from gexviz.results import Record
 
 if TYPE_CHECKING:
@@ -31,15 +38,26 @@ def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
     if reason is not None:
         return Record(gene, key, reason, {}, None)
     if kind == "reference":
-        if not isinstance(opened, PredictsSequences):
-            return Record(gene, key, "does not read sequence", {}, None)
-        sequence = reference_sequence(study.cohort.reference, study.window(model, locus))
-        return Record(gene, key, None, {}, prediction.predict_sequences(opened, sequence[None]))
+        on_reference = _predict_reference(study, opened, model, locus)
+        if isinstance(on_reference, str):
+            return Record(gene, key, on_reference, {}, None)
+        return Record(gene, key, None, {}, on_reference)
     predicted = _predict_people(study, opened, model, locus)
     if isinstance(predicted, str):
         return Record(gene, key, predicted, {}, None)
     numbers = predicted.values if predicted.haplotypes is None else predicted.haplotypes
     return Record(gene, key, None, predicted.facts, numbers)
+
+
+def _predict_reference(study: Study, opened: Model, model: str, locus: GeneLocus) -> np.ndarray | str:
+    """Prediction on the reference sequence, (1,); or why there is none."""
+    if isinstance(opened, PredictsSequences):
+        sequence = reference_sequence(study.cohort.reference, study.window(model, locus))
+        return prediction.predict_sequences(opened, sequence[None])
+    if isinstance(opened, KnowsReference):
+        known = opened.known_reference(locus)
+        return "no prediction on the reference sequence" if known is None else np.array([known])
+    return "does not read sequence"
 
 
 def _predict_people(study: Study, opened: Model, model: str, locus: GeneLocus) -> prediction.GenePrediction | str:

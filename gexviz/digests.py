@@ -1,9 +1,21 @@
-"""Content hashes of files."""
+"""Content hashes of files, and stamps that tell whether a file is still the same."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+
+Stamp = tuple[int, int, int] | None
+"""Size, time of change and inode of a file; None where there is none."""
+
+
+def stamp(path: str | Path) -> Stamp:
+    """What a file is like now: another stamp means that it was replaced or edited."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def file_digest(path: str | Path) -> str:

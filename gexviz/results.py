@@ -8,7 +8,9 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,13 +28,14 @@ _TABLES = (
 )
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True)
+class Run:
     """What a set of per-gene results has in common: its inputs (name -> digest or value) and its people, in order."""
 
     inputs: Mapping[str, str]
     samples: tuple[str, ...]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hash of all of it."""
         return digest_of(dict(self.inputs), self.samples)
@@ -84,7 +87,7 @@ class Results:
         self._lock = threading.RLock()
         self._open: sqlite3.Connection | None = None
         self._digests: dict[tuple[str, int, int], str] = {}
-        self._samples: dict[int, tuple[str, ...]] = {}
+        self._runs: dict[int, Run] = {}
 
     def file_digest(self, path: Path) -> str:
         """Content hash of an input, remembered by size and time of change."""
@@ -120,33 +123,20 @@ class Results:
 
     def records(self, kind: str, model: str, genes: Sequence[str] | None = None) -> Iterator[Record]:
         """All stored results of a model, or those of some genes; the caller compares keys."""
-        columns = "SELECT gene, key, run, reason, facts, dtype, shape, numbers FROM genes WHERE kind = ? AND model = ?"
-        if genes is not None and len(genes) <= 500:
-            marks = ", ".join("?" * len(genes))
-            rows = self._query(f"{columns} AND gene IN ({marks})", (kind, model, *genes))
-        else:
-            wanted = None if genes is None else set(genes)
-            rows = [r for r in self._query(columns, (kind, model)) if wanted is None or r[0] in wanted]
-        for gene, key, run, reason, facts, dtype, shape, blob in rows:
+        columns = "gene, key, run, reason, facts, dtype, shape, numbers"
+        for gene, key, run, reason, facts, dtype, shape, blob in self._rows(columns, kind, model, genes):
             numbers = None if blob is None else np.frombuffer(blob, dtype).reshape(json.loads(shape))
-            yield Record(gene, key, reason, json.loads(facts), numbers, self._samples_of(run))
+            yield Record(gene, key, reason, json.loads(facts), numbers, self._run_of(run).samples)
 
-    def keys(self, kind: str, model: str) -> dict[str, tuple[str, str | None]]:
-        """Key and reason of every stored gene of a model, without its numbers."""
-        return {
-            gene: (key, reason)
-            for gene, key, reason in self._query(
-                "SELECT gene, key, reason FROM genes WHERE kind = ? AND model = ?", (kind, model)
-            )
-        }
+    def keys(
+        self, kind: str, model: str, genes: Sequence[str] | None = None
+    ) -> dict[str, tuple[str, str | None]]:
+        """Key and reason of every stored gene of a model, or of some, without its numbers."""
+        return {gene: (key, reason) for gene, key, reason in self._rows("gene, key, reason", kind, model, genes)}
 
-    def last_inputs(self, kind: str, model: str) -> dict[str, str] | None:
-        """Inputs of the newest run of a model, to say what has changed since."""
-        rows = self._query(
-            "SELECT inputs FROM runs WHERE id = (SELECT max(run) FROM genes WHERE kind = ? AND model = ?)",
-            (kind, model),
-        )
-        return json.loads(rows[0][0]) if rows else None
+    def runs(self, kind: str, model: str, genes: Sequence[str] | None = None) -> dict[str, Run]:
+        """The run that every stored gene of a model, or of some, belongs to: it tells what has changed since."""
+        return {gene: self._run_of(run) for gene, run in self._rows("gene, run", kind, model, genes)}
 
     def close(self) -> None:
         """Close the file; it opens again when used."""
@@ -155,10 +145,19 @@ class Results:
                 self._open.close()
             self._open = None
 
-    def _samples_of(self, run: int) -> tuple[str, ...]:
-        if run not in self._samples:
-            self._samples[run] = tuple(json.loads(self._query("SELECT samples FROM runs WHERE id = ?", (run,))[0][0]))
-        return self._samples[run]
+    def _rows(self, columns: str, kind: str, model: str, genes: Sequence[str] | None) -> list[tuple]:
+        """Columns, the gene first, of a model's stored genes, or of some."""
+        sql = f"SELECT {columns} FROM genes WHERE kind = ? AND model = ?"
+        if genes is not None and len(genes) <= 500:
+            return self._query(f"{sql} AND gene IN ({', '.join('?' * len(genes))})", (kind, model, *genes))
+        wanted = None if genes is None else set(genes)
+        return [row for row in self._query(sql, (kind, model)) if wanted is None or row[0] in wanted]
+
+    def _run_of(self, run: int) -> Run:
+        if run not in self._runs:
+            inputs, samples = self._query("SELECT inputs, samples FROM runs WHERE id = ?", (run,))[0]
+            self._runs[run] = Run(json.loads(inputs), tuple(json.loads(samples)))
+        return self._runs[run]
 
     def _run_id(self, db: sqlite3.Connection, run: Run) -> int:
         row = db.execute("SELECT id FROM runs WHERE digest = ?", (run.digest,)).fetchone()

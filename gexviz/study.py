@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes
 from gexviz.cohort.windows import Window, window_of
 from gexviz.computing import Kind, compute_gene
 from gexviz.config import StudyConfig, read_config
+from gexviz.digests import Stamp, stamp
 from gexviz.errors import GexvizError
 from gexviz.gene import Gene
 from gexviz.lazy import lazy
@@ -68,12 +69,12 @@ class Study:
 
     def __init__(self, config: StudyConfig, results: str | Path | None = None) -> None:
         self.config = config
-        self.cohort = Cohort(config)
+        self._cohort = Cohort(config)
         self.results = Results(Path(results).absolute() if results else config.results_folder)
         self._results_argument = results
         self._options = {name: registry.check_options(config, name) for name in config.models}
-        self._models: dict[str, Model] = {}
-        self._fingerprints: dict[str, dict[str, str]] = {}
+        self._models: dict[str, tuple[list[Stamp], Model]] = {}
+        self._fingerprints: dict[str, tuple[Model, dict[str, str]]] = {}
 
     # -- what it is ------------------------------------------------------------------------------------------------
 
@@ -86,6 +87,13 @@ class Study:
     def simulated(self) -> bool:
         """Whether its data are simulated."""
         return self.config.study.simulated
+
+    @property
+    def cohort(self) -> Cohort:
+        """The people's files; opened anew when one of them was replaced or edited, as results are keyed by content."""
+        if self._cohort.changed():
+            self._cohort = Cohort(self.config)
+        return self._cohort
 
     @property
     def genes(self) -> pd.DataFrame:
@@ -103,7 +111,7 @@ class Study:
         return list(self.config.models)
 
     def model(self, name: str) -> Model:
-        """Open a model, once.
+        """Open a model: once, and anew when one of its files was replaced or edited.
 
         Raises
         ------
@@ -117,11 +125,12 @@ class Study:
                 expected="one of " + ", ".join(self._options) if self._options else "a [models.NAME] section",
                 remedy=f"add [models.{name}] to the study's TOML, or choose another",
             )
-        if name not in self._models:
-            self._models[name] = registry.open_model(
-                name, self.config.models[name].family, self._options[name], self.config
-            )
-        return self._models[name]
+        options = self._options[name]
+        stamps = [stamp(value) for _, value in options if isinstance(value, Path)]
+        if name not in self._models or self._models[name][0] != stamps:
+            opened = registry.open_model(name, self.config.models[name].family, options, self.config)
+            self._models[name] = stamps, opened
+        return self._models[name][1]
 
     def spec(self, name: str) -> ModelSpec:
         """What a model is."""
@@ -204,18 +213,42 @@ class Study:
         executor: Executor | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Compute and store what is missing or stale, gene by gene; each gene is on disk before the next is begun."""
+        """Compute and store what is missing or stale, gene by gene; each gene is on disk before the next is begun.
+
+        Raises
+        ------
+        GexvizError
+            If a file of the study was replaced meanwhile; what was stored before is kept.
+        """
         loci = self._loci(genes)
         wanted = self._run(model, kind)
-        stored = self.results.keys(kind, model)
+        stored = self.results.keys(kind, model, [g.id for g in loci])
         waiting = [g for g in loci if stored.get(g.id, ("", None))[0] != self._key(wanted, g)]
         if not waiting:
             return
         if kind == "prediction":
             self._require_match(model)
+        keys = {g.id: self._key(wanted, g) for g in waiting}
         tasks = [Task(g.id, compute_gene, (self, model, g.id, kind)) for g in waiting]
         for _, record in run(tasks, executor, progress):
-            self.results.put(kind, model, wanted, [record])
+            self.keep(kind, model, wanted, record, keys[record.gene])
+
+    def keep(self, kind: str, name: str, wanted: Run, record: Record, key: str) -> None:
+        """Store what a task made, if the files were those that it was asked for (`key`).
+
+        Raises
+        ------
+        GexvizError
+            If one was replaced meanwhile; nothing is stored.
+        """
+        if record.key != key:
+            raise GexvizError(
+                f"a file of the study was replaced during the work on {record.gene}",
+                file=self.config.path,
+                expected="the same files from beginning to end",
+                remedy="run again; finished genes are kept where they belong to the files as they are now",
+            )
+        self.results.put(kind, name, wanted, [record])
 
     def status(self, model: str, genes: Iterable[str] | None = None, kind: Kind = "prediction") -> pd.DataFrame:
         """What is there of a model's predictions.
@@ -226,16 +259,16 @@ class Study:
             Index gene; ``state`` (ready, stale, missing, unavailable), ``reason`` (of a stale or unavailable gene).
         """
         loci = self._loci(genes)
-        stored = self.results.keys(kind, model)
+        ids = [g.id for g in loci]
+        stored, runs = self.results.keys(kind, model, ids), self.results.runs(kind, model, ids)
         wanted = self._run(model, kind)
-        changed = _changed(self.results.last_inputs(kind, model), wanted.inputs)
         rows: list[tuple[str, str, str | None]] = []
         for gene in loci:
             key, reason = stored.get(gene.id, (None, None))
             if key is None:
                 rows.append((gene.id, "missing", None))
             elif key != self._key(wanted, gene):
-                rows.append((gene.id, "stale", changed or "the gene's place has changed"))
+                rows.append((gene.id, "stale", _changed(runs[gene.id], wanted)))
             else:
                 rows.append((gene.id, "unavailable" if reason else "ready", reason))
         return pd.DataFrame(rows, columns=["gene", "state", "reason"]).set_index("gene")
@@ -376,21 +409,25 @@ class Study:
     def _run(self, model: str, kind: Kind) -> Run:
         """Everything that all of a model's predictions depend on."""
         opened = self.model(model)
-        if model not in self._fingerprints:  # of the weights that are loaded, so once
-            self._fingerprints[model] = opened.fingerprint()
-        inputs = {f"model {k}": v for k, v in self._fingerprints[model].items()} | {"code": str(prediction.SCHEMA)}
+        if model not in self._fingerprints or self._fingerprints[model][0] is not opened:
+            self._fingerprints[model] = opened, opened.fingerprint()  # of the weights that are loaded, so once
+        fingerprint = self._fingerprints[model][1]
+        inputs = {f"model {k}": v for k, v in fingerprint.items()} | {"code": str(prediction.SCHEMA)}
         reads_sequence = isinstance(opened, PredictsSequences)
         if reads_sequence:
-            inputs |= self._digests("reference")
+            inputs |= self.digests("reference")
         if kind == "reference":
             return Run(inputs, ())
         if reads_sequence or isinstance(opened, PredictsDosages):
             policy = self.config.cohort
-            inputs |= self._digests("genotypes") | {"missing calls": policy.missing, "unphased calls": policy.unphased}
+            inputs |= self.digests("genotypes") | {"missing calls": policy.missing, "unphased calls": policy.unphased}
         return Run(inputs, tuple(self.samples.index))
 
-    def _digests(self, role: str) -> dict[str, str]:
-        return {f"{role} {path.name}": self.results.file_digest(path) for path in self.cohort.files[role]}
+    def digests(self, role: str) -> dict[str, str]:
+        """Content hash of each file of a role, as results are keyed by; none if the study names none."""
+        paths = self.cohort.files.get(role, [])
+        alike = len({path.name for path in paths}) < len(paths)
+        return {f"{role} {path if alike else path.name}": self.results.file_digest(path) for path in paths}
 
     def _require_match(self, model: str) -> None:
         """See that genotypes and reference, and a linear model's positions, are of one build."""
@@ -435,7 +472,11 @@ class Study:
         return pd.DataFrame.from_dict(rows, orient="index", columns=self.samples.index).rename_axis(index="gene")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (str(self.config.path), self._results_argument)
+        return _reopened, (str(self.config.path), self._results_argument, self._config_digest)
+
+    @cached_property
+    def _config_digest(self) -> str:
+        return digest_of(self.config.model_dump(mode="json", exclude={"lines"}))
 
 
 def load(path: str | Path, results: str | Path | None = None) -> Study:
@@ -461,8 +502,8 @@ def load(path: str | Path, results: str | Path | None = None) -> Study:
 
 
 @lru_cache(maxsize=2)
-def _reopened(path: str, results: str | None) -> Study:
-    """A study in another process, opened once there."""
+def _reopened(path: str, results: str | None, config_digest: str) -> Study:
+    """A study in another process, opened once there; anew when its TOML was edited (`config_digest`)."""
     return load(path, results)
 
 
@@ -475,9 +516,9 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def _changed(before: Mapping[str, str] | None, now: Mapping[str, str]) -> str | None:
-    """Say which inputs differ between two runs."""
-    if before is None:
-        return None
-    names = sorted(n for n in before.keys() | now.keys() if before.get(n) != now.get(n))
-    return ", ".join(names) + " changed since" if names else "other people are in the study now"
+def _changed(before: Run, now: Run) -> str:
+    """Say in what two runs differ."""
+    names = sorted(n for n in before.inputs.keys() | now.inputs.keys() if before.inputs.get(n) != now.inputs.get(n))
+    if names:
+        return ", ".join(names) + " changed since"
+    return "other people are in the study now" if before.samples != now.samples else "the gene's place has changed"

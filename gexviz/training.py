@@ -97,16 +97,17 @@ def train_linear(
     stored = study.results.keys("training", name)
     waiting = [g for g in loci if stored.get(g.id, ("",))[0] != _key(wanted, g)]
     tasks = [Task(g.id, train_locus, (study, g, settings)) for g in waiting]
+    keys = {g.id: _key(wanted, g) for g in waiting}
     for _, record in run(tasks, executor, progress):
-        study.results.put("training", name, wanted, [record])
+        study.keep("training", name, wanted, record, keys[record.gene])
     records = {r.gene: r for r in study.results.records("training", name, [g.id for g in loci])}
     return _write(study, out, {g.id: _trained(records[g.id]) for g in loci}, settings)
 
 
 def training_run(study: Study, settings: LinearSettings) -> Run:
     """Everything that all genes' training depends on."""
-    roles = [role for role in ("genotypes", "expression", "covariates") if role in study.cohort.files]
-    inputs = {f"{r} {p.name}": study.results.file_digest(p) for r in roles for p in study.cohort.files[r]}
+    roles = ("genotypes", "expression", "covariates")
+    inputs = {name: digest for role in roles for name, digest in study.digests(role).items()}
     inputs |= {"transform": study.config.cohort.transform, "code": str(linear.SCHEMA)}
     return Run(inputs | {k: str(v) for k, v in settings.as_dict().items()}, tuple(study.samples.index))
 

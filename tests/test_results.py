@@ -44,7 +44,7 @@ def test_a_newer_result_takes_the_place_of_the_older(tmp_path):
     newer = Run({"genotypes a.vcf.gz": "2"}, ("A", "B"))
     results.put("prediction", "m", newer, [record("G1", key="new")])
     assert results.keys("prediction", "m") == {"G1": ("new", None)}
-    assert results.last_inputs("prediction", "m") == {"genotypes a.vcf.gz": "2"}
+    assert results.runs("prediction", "m") == {"G1": newer}
 
 
 def test_many_genes_are_read_in_one_go(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 import cohorts
 import numpy as np
 import pandas as pd
+import pysam
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -90,6 +92,21 @@ def test_reference_prediction(toml):
     assert table.set_index("gene").at["ENSG00000000000.1", "value"] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_tables_own_predictions_on_the_reference(toml):
+    """Also per haplotype: what the table has is what comes out."""
+    rows = ["gene\tsample\thaplotype\tvalue", "GENE0\treference\t1\t2.5"]
+    rows += [f"GENE{g}\tP{i:03d}\t{h}\t{g + i / 10 + h}" for g in (0, 1) for i in range(40) for h in (1, 2)]
+    (toml.parent / "enformer.tsv").write_text("\n".join(rows) + "\n")
+    toml.write_text(toml.read_text() + '\n[models.t]\nfamily = "table"\npredictions = "enformer.tsv"\nscale = "CAGE"\n')
+    study = gx.load(toml)
+    table = study.predict("t", reference=True)
+    assert table.to_dict("list") == {"gene": ["ENSG00000000000.1"], "value": [2.5]}
+    reasons = study.status("t", kind="reference")["reason"]
+    assert reasons["ENSG00000000001.1"] == "no prediction on the reference sequence"
+    people = study.predict("t", ["GENE1"]).set_index("sample").loc["P007"]
+    assert people[["value", "haplotype_1", "haplotype_2"]].tolist() == pytest.approx([3.2, 2.7, 3.7])
+
+
 def test_a_second_run_does_nothing_and_a_changed_input_is_stale(toml, monkeypatch):
     study = gx.load(toml)
     assert set(study.status("net")["state"]) == {"missing"}
@@ -113,6 +130,60 @@ def test_a_second_run_does_nothing_and_a_changed_input_is_stale(toml, monkeypatc
     changed = gx.load(toml).predict("net")
     assert not np.allclose(changed["value"], first["value"])
     assert set(gx.load(toml).status("net")["state"]) == {"ready"}
+
+
+def swap_calls(folder):
+    """Put a panel with other calls of the same sites into the place of the genotypes."""
+    text = gzip.decompress((folder / "genotypes.vcf.gz").read_bytes()).decode()
+    (folder / "other.vcf").write_text(text.replace("0|0", "x").replace("1|1", "0|0").replace("x", "1|1"))
+    pysam.tabix_compress(str(folder / "other.vcf"), str(folder / "other.vcf.gz"))
+    pysam.tabix_index(str(folder / "other.vcf.gz"), preset="vcf")
+    for suffix in ("", ".tbi"):
+        (folder / f"other.vcf.gz{suffix}").replace(folder / f"genotypes.vcf.gz{suffix}")
+
+
+def test_an_open_study_reads_a_replaced_file_anew(toml):
+    """Its results are keyed by the new content, so they must come from it."""
+    study = gx.load(toml)
+    first = study.predict("net")
+    swap_calls(toml.parent)
+    assert set(study.status("net")["state"]) == {"stale"}
+    fresh = gx.load(toml, toml.parent / "elsewhere").predict("net")
+    assert not np.allclose(fresh["value"], first["value"])
+    pd.testing.assert_frame_equal(study.predict("net"), fresh)
+    write_net(toml.parent, seed=1)
+    assert set(study.status("net")["state"]) == {"stale"}
+    pd.testing.assert_frame_equal(study.predict("net"), gx.load(toml, toml.parent / "third").predict("net"))
+
+
+def test_a_file_replaced_during_the_work_stops_it(toml):
+    study = gx.load(toml)
+    with pytest.raises(GexvizError, match="replaced during the work"):
+        study.predict("net", progress=lambda done, total, label: swap_calls(toml.parent) if done == 2 else None)
+    assert (study.status("net")["state"] == "stale").sum() == 2
+
+
+def test_a_stale_gene_says_what_changed_since_its_own_run(toml):
+    gx.load(toml).predict("net", ["GENE0"])
+    swap_calls(toml.parent)
+    gx.load(toml).predict("net", ["GENE1"])
+    state = gx.load(toml).status("net", ["GENE0", "GENE1"])
+    assert state["state"].tolist() == ["stale", "ready"]
+    assert state["reason"].iat[0] == "genotypes genotypes.vcf.gz changed since"
+
+
+def test_files_of_one_name_in_two_folders_are_told_apart(toml):
+    """Keyed by name alone, a change of the first would go unnoticed."""
+    folder = toml.parent
+    (folder / "more").mkdir()
+    people = [f"P{i:03d}" for i in range(40)]
+    cohorts.write_vcf(
+        folder / "more" / "genotypes.vcf.gz", {"2": 100}, people, [("2", 5, ".", "A", ["C"], ["0|1"] * 40)]
+    )
+    toml.write_text(toml.read_text().replace('"genotypes.vcf.gz"', '["genotypes.vcf.gz", "more/genotypes.vcf.gz"]'))
+    gx.load(toml).predict("net", ["GENE0"])
+    swap_calls(folder)
+    assert gx.load(toml).status("net", ["GENE0"])["state"].tolist() == ["stale"]
 
 
 def test_new_weights_make_results_stale(toml):

@@ -182,6 +182,17 @@ class KnowsPredictions(Protocol):
 
 
 @runtime_checkable
+class KnowsReference(Protocol):
+    """Brings predictions on the reference sequence that were computed elsewhere."""
+
+    spec: ModelSpec
+
+    def known_reference(self, gene: GeneLocus) -> float | None:
+        """Prediction of one gene on the reference sequence, or None if there is none."""
+        ...
+
+
+@runtime_checkable
 class PredictsOutOfFold(Protocol):
     """Was trained on people of this cohort and kept each person's prediction from the fold they were left out of."""
 
