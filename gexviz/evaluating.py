@@ -38,21 +38,20 @@ def comparable(study: Study, model: str) -> Comparable:
     Raises
     ------
     GexvizError
-        If nothing is predicted, nobody is left, or ``trained_on`` is set and the samples have no ``split``.
+        If nothing is predicted, nobody is left, or the samples' ``split`` doesn't tell who was in the training.
     """
     stored = study.predicted(model)
     predicted = stored.comparable
-    trained_on = study.config.models[model].trained_on
-    if trained_on:
-        if "split" not in study.samples:
-            raise GexvizError(
-                f"{model} has trained_on, but the samples have no column 'split'",
-                file=study.config.path,
-                place=study.config.place("models", model, "trained_on"),
-                expected="a column `split` in the samples file, with " + ", ".join(trained_on),
-                remedy="add the column, so that people of the training set are left out",
-            )
-        predicted = predicted.loc[:, ~study.samples["split"].isin(trained_on).to_numpy()]
+    if study.config.models[model].trained_on:
+        predicted = predicted.loc[:, _held_out(study, model)]
+    elif stored.out_of_fold is None and study.spec(model).trained_on_cohort:
+        raise GexvizError(
+            f"{model} was trained on people of this cohort, and nothing says on whom",
+            file=study.config.path,
+            place=study.config.place("models", model, "trained_on_cohort"),
+            expected="only people outside the training are evaluated",
+            remedy='set `trained_on = ["train"]`, with a column `split` in the samples file',
+        )
     predicted = predicted.loc[predicted.index.isin(study.genes.index)]
     if predicted.empty:
         raise GexvizError(
@@ -63,6 +62,25 @@ def comparable(study: Study, model: str) -> Comparable:
         )
     observed = study.cohort.observed.loc[study.genes.index, predicted.columns]
     return Comparable(predicted, observed, "held-out" if stored.out_of_fold is None else "out-of-fold")
+
+
+def _held_out(study: Study, model: str) -> np.ndarray:
+    """Whether each person is outside the splits of a model's ``trained_on``, bool (n_samples,)."""
+    trained_on = study.config.models[model].trained_on
+    splits = study.samples.get("split", pd.Series("", index=study.samples.index))
+    unknown = sorted(set(trained_on) - set(splits))
+    blank = int((splits == "").sum())
+    if unknown or blank:
+        known = ", ".join(sorted(set(splits) - {""}))
+        raise GexvizError(
+            f"no sample has the split {', '.join(unknown)}" if unknown else f"{blank} samples have no split",
+            file=study.config.path,
+            place=study.config.place("models", model, "trained_on"),
+            expected="a column `split` in the samples file, filled for everybody, with the values of trained_on"
+            + (f"; it has {known}" if known else ""),
+            remedy="correct it, so that people of the training are left out",
+        )
+    return ~splits.isin(trained_on).to_numpy()
 
 
 class Told:
@@ -99,6 +117,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """See :meth:`gexviz.study.Study.evaluate`."""
     predicted, observed, people = comparable(study, model)
+    if by == "individual":
+        observed = levels(study, observed)
     null = chosen if progress is None else Told(chosen, len(predicted), progress)
     if population not in (None, "each", "pooled"):
         members = populations(study).reindex(predicted.columns) == population
@@ -124,14 +144,22 @@ def benchmark(study: Study, models: Sequence[str]) -> pd.DataFrame:
         predicted, observed, _ = comparable(study, model)
         spec = study.spec(model)
         absolute = spec.input != "dosage"
-        means = reference_correlation(predicted.mean(axis=1), observed.mean(axis=1)) if absolute else None
-        people = evaluate_individuals(predicted, observed) if absolute else None
+        level = levels(study, observed)
+        means = reference_correlation(predicted.mean(axis=1), level.mean(axis=1)) if absolute else None
+        people = evaluate_individuals(predicted, level) if absolute else None
         genes = evaluate_genes(predicted, observed)
         block = benchmark_rows(model, spec.family, genes=genes, individuals=people, reference=means)
         if not absolute:
             block.loc[block["value"].isna(), "reason"] = "its predictions are differences from a gene's mean"
         rows.append(block)
     return pd.concat(rows, ignore_index=True)
+
+
+def levels(study: Study, observed: pd.DataFrame) -> pd.DataFrame:
+    """Expression to compare genes with each other by: raw under inverse_normal, which gives all genes one level."""
+    if study.config.cohort.transform != "inverse_normal":
+        return observed
+    return study.cohort.expression.raw.loc[observed.index, observed.columns]
 
 
 def populations(study: Study) -> pd.Series:

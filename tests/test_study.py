@@ -305,6 +305,51 @@ def test_people_of_the_training_are_left_out(toml):
     assert set(gx.load(toml).evaluate("net")["n"]) == {20}
 
 
+def test_who_was_in_the_training_must_be_known(toml):
+    """A misspelt or missing split would let people of the training in."""
+    samples = pd.read_csv(toml.parent / "samples.tsv", sep="\t").assign(split=["train", "test"] * 20)
+    samples.to_csv(toml.parent / "samples.tsv", sep="\t", index=False)
+    plain = toml.read_text()
+    toml.write_text(plain + 'trained_on = ["trian"]\n')
+    gx.load(toml).predict("net")
+    with pytest.raises(GexvizError, match="no sample has the split trian") as caught:
+        gx.load(toml).evaluate("net")
+    assert "test, train" in caught.value.expected
+    toml.write_text(plain + 'trained_on = ["train"]\n')
+    samples.assign(split=samples["split"].where(samples["sample"] != "P003", "")).to_csv(
+        toml.parent / "samples.tsv", sep="\t", index=False
+    )
+    with pytest.raises(GexvizError, match="1 samples have no split"):
+        gx.load(toml).evaluate("net")
+
+
+def test_a_table_trained_on_the_cohort_needs_held_out_people(toml):
+    people = [f"P{i:03d}" for i in range(40)]
+    pd.DataFrame([range(40)], index=pd.Index(["GENE1"], name="gene"), columns=people).to_csv(
+        toml.parent / "p.tsv", sep="\t"
+    )
+    section = '\n[models.t]\nfamily = "table"\npredictions = "p.tsv"\nscale = "log"\ntrained_on_cohort = true\n'
+    toml.write_text(toml.read_text() + section)
+    study = gx.load(toml)
+    study.predict("t")
+    with pytest.raises(GexvizError, match="nothing says on whom"):
+        study.evaluate("t")
+
+
+def test_genes_are_compared_by_their_level_under_inverse_normal(toml):
+    """Ranks give all genes one mean: a correlation with it would be one with rounding."""
+    raw = pd.read_csv(toml.parent / "expression.tsv", sep="\t", index_col=0)
+    raw = raw.add(np.arange(6) * 10.0, axis=0)
+    raw.to_csv(toml.parent / "expression.tsv", sep="\t")
+    toml.write_text(toml.read_text().replace("[cohort]", '[cohort]\ntransform = "inverse_normal"'))
+    study = gx.load(toml)
+    predicted = study.predict("net").pivot(index="gene", columns="sample", values="value")
+    rows = study.benchmark().set_index("row")["value"]
+    assert rows["reference"] == pytest.approx(np.corrcoef(predicted.mean(axis=1), raw.mean(axis=1))[0, 1])
+    person = study.evaluate("net", by="individual").loc["P004", "pearson"]
+    assert person == pytest.approx(np.corrcoef(predicted["P004"], raw["P004"])[0, 1])
+
+
 def test_unknown_model(toml):
     with pytest.raises(GexvizError, match="no model 'nett'") as caught:
         gx.load(toml).predict("nett")
