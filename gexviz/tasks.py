@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -71,13 +74,29 @@ def local_executor(jobs: int) -> Iterator[Executor]:
     if jobs <= 1:
         yield InProcess()
         return
-    with (
-        distributed.LocalCluster(
-            n_workers=jobs, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-        ) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+    with _children_ignore_interrupts():
+        cluster = distributed.LocalCluster(
+            n_workers=jobs,
+            threads_per_worker=1,
+            dashboard_address=None,
+            host="127.0.0.1",
+            silence_logs=logging.ERROR,  # errors of tasks are raised here; being told to stop is no news
+        )
+    with cluster, distributed.Client(cluster) as client:
         yield Dask(client)
+
+
+@contextmanager
+def _children_ignore_interrupts() -> Iterator[None]:
+    """Leave Ctrl-C, which reaches all processes of a terminal, to this one: it stops those started here in order."""
+    if threading.current_thread() is not threading.main_thread():  # others may not set signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def run(

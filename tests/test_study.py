@@ -21,7 +21,7 @@ import gexviz as gx
 from gexviz.errors import Cancelled, GexvizError, UnknownGene
 from gexviz.models.cnn import CnnConfig, build_network
 from gexviz.models.onehot import one_hot
-from gexviz.tasks import local_executor
+from gexviz.tasks import Task, local_executor, run
 
 MODELS = '\n[models.net]\nfamily = "cnn"\nconfig = "net.json"\nweights = "net.safetensors"\n'
 
@@ -234,6 +234,33 @@ def test_dask_gives_the_same(toml):
     with local_executor(2) as executor:
         there = study.predict("net", executor=executor)
     pd.testing.assert_frame_equal(there, here)
+
+
+def test_an_interrupt_stops_all_processes_in_order(toml):
+    """Ctrl-C goes to the whole group: one line, exit code 130, what was finished is kept."""
+    command = [sys.executable, "-m", "gexviz.cli", "predict", str(toml), "-m", "net", "--out", "p.tsv", "--jobs", "2"]
+    running = subprocess.Popen(
+        command, cwd=toml.parent, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    begin = time.monotonic()
+    while not (toml.parent / "results" / "results.sqlite").exists() and time.monotonic() < begin + 60:
+        time.sleep(0.02)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130 and said.strip().startswith("stopped;") and said.count("\n") == 1
+    assert not (toml.parent / "p.tsv").exists()
+
+
+def fail(label):
+    """A task that can't be done."""
+    raise GexvizError("no such thing", place=label, remedy="another")
+
+
+def test_an_error_in_another_process_is_the_same_error():
+    with local_executor(2) as executor, pytest.raises(GexvizError) as caught:
+        list(run([Task("a", fail, ("here",))], executor))
+    assert (caught.value.problem, caught.value.place, caught.value.remedy) == ("no such thing", "here", "another")
 
 
 def test_genes_that_cannot_be_served_say_why(tmp_path):
