@@ -66,17 +66,37 @@ def _readable(command: Callable[..., None]) -> Callable[..., None]:
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except GexvizError as error:
-            if any(_debug):
-                raise
-            err.print("error: ", style="bold red", end="")
-            err.print(str(error), markup=False)
-            raise typer.Exit(1) from None
         except (Cancelled, KeyboardInterrupt):
             err.print("stopped; what was finished is kept, and the same command goes on from there")
             raise typer.Exit(130) from None
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if any(_debug):
+                raise
+            err.print("error: ", style="bold red", end="")
+            err.print(str(_told(error)), markup=False)
+            raise typer.Exit(1) from None
 
     return wrapped
+
+
+def _told(error: Exception) -> GexvizError:
+    """Any exception as one that people can act on."""
+    if isinstance(error, GexvizError):
+        return error
+    if isinstance(error, OSError) and error.filename is not None:
+        return GexvizError(
+            f"the file can't be read: {error.strerror}",
+            file=error.filename,
+            expected="a file that this user may read",
+            remedy="correct the path or its permissions",
+        )
+    return GexvizError(
+        f"gexviz failed: {type(error).__name__}: {error}",
+        expected="a message that says what to do; this is a fault of gexviz",
+        remedy="run the same with `gexviz --debug ...`, and report what it prints",
+    )
 
 
 @app.command(epilog="Example: gexviz check study.toml --out checks.tsv")

@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_study import MODELS, write_net
+from typer.testing import CliRunner
 
 import gexviz as gx
+from gexviz import cli
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +109,18 @@ def test_help_has_examples(toml):
     for words in (["predict"], ["evaluate"], ["check"], ["haplotypes"], ["train", "linear"], ["demo", "build"]):
         done = command(toml, *words, "--help")
         assert done.returncode == 0 and "Example: gexviz " + " ".join(words) in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(ValueError("a [bug]"), "ValueError: a [bug]"), (PermissionError(13, "Permission denied", "/x/y.tsv"), "/x/y.tsv")],
+)
+def test_what_nobody_thought_of_is_one_block_too(toml, monkeypatch, fault, said):
+    def broken(*_):
+        raise fault
+
+    monkeypatch.setattr(cli, "load", broken)
+    done = CliRunner().invoke(cli.app, ["predict", str(toml), "-m", "net", "--out", "x.tsv"])
+    assert done.exit_code == 1 and isinstance(done.exception, SystemExit)
+    assert done.stderr.startswith("error: ") and said in done.stderr and "to do:" in done.stderr
+    assert "Traceback" not in done.stderr
