@@ -113,7 +113,7 @@ def test_help_has_examples(toml):
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [(ValueError("a [bug]"), "ValueError: a [bug]"), (PermissionError(13, "Permission denied", "/x/y.tsv"), "/x/y.tsv")],
+    [(ValueError("a [bug]"), "ValueError: a [bug]"), (PermissionError(13, "Not permitted", "/x/y.tsv"), "/x/y.tsv")],
 )
 def test_what_nobody_thought_of_is_one_block_too(toml, monkeypatch, fault, said):
     def broken(*_):
