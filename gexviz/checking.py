@@ -59,7 +59,7 @@ def check(study: Study, progress: Progress | None = None) -> pd.DataFrame:
 
 def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
     """What a model makes of this cohort."""
-    loci = [study.locus(gene) for gene in study.genes.index]
+    loci = study.loci()
     reasons = pd.Series([model.unavailable(gene) for gene in loci], dtype=object)
     served = int(reasons.isna().sum())
     words = "; ".join(f"{n:,} {reason}" for reason, n in reasons.dropna().value_counts().head(3).items())

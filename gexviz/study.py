@@ -149,6 +149,17 @@ class Study:
         place = int(row["tss"]), row["strand"], int(row["start"]), int(row["end"])
         return GeneLocus(found, row["name"], row["contig"], *place)
 
+    def loci(self, genes: Iterable[str] | None = None) -> list[GeneLocus]:
+        """Places of genes by id or symbol, each once; of all the study's genes if none are named."""
+        if isinstance(genes, str):
+            genes = [genes]
+        if genes is not None:
+            return list({g.id: g for g in map(self.locus, genes)}.values())
+        return [
+            GeneLocus(*row)
+            for row in self.genes[["name", "contig", "tss", "strand", "start", "end"]].itertuples(name=None)
+        ]
+
     def check(self, progress: Progress | None = None) -> pd.DataFrame:
         """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
         return checking.check(self, progress)
@@ -185,7 +196,7 @@ class Study:
             `reference`,
             ``gene``, ``value``. Genes that the model can't serve are not in it: :meth:`status` says why.
         """
-        loci = self._loci(genes)
+        loci = self.loci(genes)
         kind: Kind = "reference" if reference else "prediction"
         self.compute(model, [g.id for g in loci], kind=kind, executor=executor, progress=progress)
         records = [r for r in self._fresh(model, kind, loci) if r.numbers is not None]
@@ -220,7 +231,7 @@ class Study:
         GexvizError
             If a file of the study was replaced meanwhile; what was stored before is kept.
         """
-        loci = self._loci(genes)
+        loci = self.loci(genes)
         wanted = self._run(model, kind)
         stored = self.results.keys(kind, model, [g.id for g in loci])
         waiting = [g for g in loci if stored.get(g.id, ("", None))[0] != self._key(wanted, g)]
@@ -258,7 +269,7 @@ class Study:
         DataFrame
             Index gene; ``state`` (ready, stale, missing, unavailable), ``reason`` (of a stale or unavailable gene).
         """
-        loci = self._loci(genes)
+        loci = self.loci(genes)
         ids = [g.id for g in loci]
         stored, runs = self.results.keys(kind, model, ids), self.results.runs(kind, model, ids)
         wanted = self._run(model, kind)
@@ -278,7 +289,7 @@ class Study:
 
         Genes without a fresh prediction are left out.
         """
-        loci = self._loci(genes)
+        loci = self.loci(genes)
         records = [r for r in self._fresh(model, "prediction", loci) if r.numbers is not None]
         samples = self.samples.index
         values = np.stack([self._values(model, r) for r in records]) if records else np.zeros((0, len(samples)))
@@ -392,19 +403,9 @@ class Study:
         progress: Progress | None = None,
     ) -> Any:
         """Train elastic nets as PrediXcan does; see :func:`gexviz.training.train_linear`."""
-        return training.train_linear(self, Path(out), self._loci(genes), settings, executor=executor, progress=progress)
+        return training.train_linear(self, Path(out), self.loci(genes), settings, executor=executor, progress=progress)
 
     # -- the inner workings ------------------------------------------------------------------------------------------
-
-    def _loci(self, genes: Iterable[str] | None) -> list[GeneLocus]:
-        if isinstance(genes, str):
-            genes = [genes]
-        if genes is not None:
-            return list({g.id: g for g in map(self.locus, genes)}.values())
-        return [
-            GeneLocus(*row)
-            for row in self.genes[["name", "contig", "tss", "strand", "start", "end"]].itertuples(name=None)
-        ]
 
     def _run(self, model: str, kind: Kind) -> Run:
         """Everything that all of a model's predictions depend on."""
@@ -467,9 +468,11 @@ class Study:
         opened = self.model(model)
         if not isinstance(opened, PredictsOutOfFold):
             return None
+        samples = self.samples.index
         known = {g.id: opened.out_of_fold(g) for g in loci}
-        rows = {g: s.reindex(self.samples.index) for g, s in known.items() if s is not None}
-        return pd.DataFrame.from_dict(rows, orient="index", columns=self.samples.index).rename_axis(index="gene")
+        rows = {g: s.reindex(samples).to_numpy(np.float64) for g, s in known.items() if s is not None}
+        values = np.stack(list(rows.values())) if rows else np.zeros((0, len(samples)))
+        return pd.DataFrame(values, index=pd.Index(rows, name="gene", dtype=object), columns=samples)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _reopened, (str(self.config.path), self._results_argument, self._config_digest)

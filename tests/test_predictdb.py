@@ -2,6 +2,7 @@
 
 import pickle
 import sqlite3
+import time
 from contextlib import closing
 
 import numpy as np
@@ -435,3 +436,16 @@ def test_out_of_fold_predictions_without_folds(tmp_path):
     assert whole.folds is None and whole.metadata == {"seed": 1} and whole.values.loc["G", "S2"] == 2.0
     with pytest.raises(ValueError, match="can't be called"):
         write_out_of_fold(tmp_path / "a.parquet", values.rename(columns={"S1": "gene"}), {})
+
+
+def test_out_of_fold_predictions_of_many_genes_are_read_at_once(tmp_path):
+    """Not the whole table again for every gene."""
+    genes, people = [f"ENSG{i:011d}" for i in range(3_000)], [f"S{i}" for i in range(1_000)]
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(3_000, 1_000)), index=genes, columns=people)
+    write_out_of_fold(tmp_path / "a.parquet", values, {})
+    model = opened(write_db(tmp_path / "a.db"), out_of_fold=tmp_path / "a.parquet")
+    model.out_of_fold(GENE)
+    begin = time.perf_counter()
+    found = [model.out_of_fold(GENE._replace(id=gene)) for gene in genes]
+    assert time.perf_counter() - begin < 2
+    np.testing.assert_allclose(np.stack(found), values, rtol=1e-6)

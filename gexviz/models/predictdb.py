@@ -163,16 +163,20 @@ class TrainedPredictDBModel(PredictDBModel):
             Index sample, float64; None for a gene that wasn't trained.
         """
         with self._reading:
-            values, names = self._whole.values, self._trained_names
+            values, names, numbers = self._whole.values, self._trained_names, self._left_out_numbers
         name = names.get(gene.id) or names.get(unversioned_id(gene.id))
         if name is None:
             return None
         row = values.index.get_loc(name)
-        return pd.Series(values.to_numpy(np.float64)[row], index=values.columns, name=gene.id)
+        return pd.Series(numbers[row].astype(np.float64), index=values.columns, name=gene.id)
 
     @cached_property
     def _whole(self) -> OutOfFold:
         return read_out_of_fold(self.left_out)
+
+    @cached_property
+    def _left_out_numbers(self) -> np.ndarray:
+        return np.ascontiguousarray(self._whole.values.to_numpy(np.float32))
 
     @cached_property
     def _trained_names(self) -> dict[str, str]:
