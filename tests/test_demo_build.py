@@ -221,7 +221,7 @@ def test_expression_is_genetic_part_plus_the_rest(world):
         assert (genetic.var() == 0) == (plan.kind == "null") == (wanted == 0)
         if wanted:
             noise = rest.loc[plan.gene].var()
-            assert genetic.var() / (genetic.var() + noise) == pytest.approx(wanted, abs=0.15)
+            assert genetic.var() / (genetic.var() + noise) == pytest.approx(wanted, abs=0.001)
 
 
 @given(st.integers(0, 2**32 - 1))

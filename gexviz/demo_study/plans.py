@@ -218,9 +218,10 @@ def _around_pair(place: _Place, pair: _Pair, grammar: Grammar) -> tuple[int, tup
 def _far_from_site(place: _Place, rng: np.random.Generator) -> tuple[int, tuple[Cause, ...]]:
     """A TSS, and a common variant 20 to 50 kb away that the promoter's variants tell next to nothing of."""
     best = (np.inf, 0, 0)
-    for tss in place.centre + rng.integers(-9_000, 9_000, size=20):
+    for tss in place.centre + rng.integers(-22_000, 22_000, size=100):
         far = place.sites(tss, 20_000, 50_000)
-        told = _explained(place.panel, far, place.sites(tss, 0, WINDOW))
+        near = np.flatnonzero(np.abs(place.panel.positions - tss) <= WINDOW)
+        told = _explained(place.panel, far, near)
         if len(far):
             best = min(best, (float(told.min()), int(tss), int(far[told.argmin()])))
     if np.isinf(best[0]):
@@ -230,7 +231,8 @@ def _far_from_site(place: _Place, rng: np.random.Generator) -> tuple[int, tuple[
 
 def _explained(panel: Panel, sites: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Share of each site's variance, over copies, that other sites explain together; float (n_sites,)."""
-    alleles = (panel.alleles[sites] == 1).T - panel.frequency()[sites]
-    others = (panel.alleles[by] == 1).T - panel.frequency()[by]
+    alleles = (panel.alleles[sites] == 1).T.astype(float)
+    others = (panel.alleles[by] == 1).T.astype(float)
+    alleles, others = alleles - alleles.mean(axis=0), others - others.mean(axis=0)
     fitted = others @ np.linalg.lstsq(others, alleles, rcond=None)[0]
     return fitted.var(axis=0) / alleles.var(axis=0)
