@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gexviz.digests import file_digest
+from gexviz.digests import file_digest, stamp
 from gexviz.errors import GexvizError
 
 _FORMAT = 1
@@ -86,6 +86,7 @@ class Results:
         self.path = self.folder / "results.sqlite"
         self._lock = threading.RLock()
         self._open: sqlite3.Connection | None = None
+        self._inode: int | None = None
         self._digests: dict[tuple[str, int, int], str] = {}
         self._runs: dict[int, Run] = {}
 
@@ -171,6 +172,7 @@ class Results:
 
     def _query(self, sql: str, values: Sequence[Any]) -> list[tuple]:
         with self._lock:
+            self._leave_removed()
             if self._open is None:
                 if not self.path.is_file():
                     return []
@@ -182,10 +184,19 @@ class Results:
             except sqlite3.DatabaseError as error:
                 raise self._unreadable(error) from None
 
+    def _leave_removed(self) -> None:
+        """Close a file that was removed or replaced since: what is written to it would be lost."""
+        now = stamp(self.path)
+        if self._open is not None and (now is None or now[2] != self._inode):
+            self.close()
+            self._runs.clear()
+
     def _connect(self) -> sqlite3.Connection:
         try:
             db = sqlite3.connect(self.path, timeout=60, check_same_thread=False, isolation_level=None)
             version = db.execute("PRAGMA user_version").fetchone()[0]
+            found = stamp(self.path)
+            self._inode = None if found is None else found[2]
         except sqlite3.DatabaseError as error:
             raise self._unreadable(error) from None
         if version not in (0, _FORMAT):
@@ -202,6 +213,7 @@ class Results:
         """One transaction: all of it is kept or none."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._leave_removed()
             if self._open is None:
                 self._open = self._connect()
             with self._open as db:  # commits at the end, rolls back on an error

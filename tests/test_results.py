@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +46,19 @@ def test_a_newer_result_takes_the_place_of_the_older(tmp_path):
     results.put("prediction", "m", newer, [record("G1", key="new")])
     assert results.keys("prediction", "m") == {"G1": ("new", None)}
     assert results.runs("prediction", "m") == {"G1": newer}
+
+
+def test_a_removed_file_is_left_and_made_anew(tmp_path):
+    """Written to the removed file, results would be lost without a word."""
+    results = Results(tmp_path / "results")
+    results.put("prediction", "m", RUN, [record("G1")])
+    results.path.unlink()
+    assert results.keys("prediction", "m") == {}
+    results.put("prediction", "m", RUN, [record("G2")])
+    assert set(Results(tmp_path / "results").keys("prediction", "m")) == {"G2"}
+    shutil.rmtree(tmp_path / "results")
+    results.put("prediction", "m", RUN, [record("G3")])
+    assert set(Results(tmp_path / "results").keys("prediction", "m")) == {"G3"}
 
 
 def test_many_genes_are_read_in_one_go(tmp_path):
