@@ -11,7 +11,7 @@ import pandas as pd
 from gexviz.cohort.builds import same_build
 from gexviz.cohort.preflight import preflight
 from gexviz.errors import GexvizError
-from gexviz.models.base import GeneLocus, Model, PredictsDosages
+from gexviz.models.base import GeneLocus, KnowsPredictions, Model, PredictsDosages
 from gexviz.tasks import Progress
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ def check(study: Study, progress: Progress | None = None) -> pd.DataFrame:
             spec = opened[name].spec
             rows.append(Row(f"model {name}", "opens", "ok", f"{spec.family}; {spec.scale}", ""))
         except GexvizError as error:
-            found = " ".join(filter(None, [error.problem, error.place and f"({error.place})"]))
-            rows.append(Row(f"model {name}", "opens", "error", found, error.remedy or error.expected or ""))
+            rows.append(_failed(name, "opens", error))
     windows = {}
     for name, model in opened.items():
         spec = model.spec
@@ -53,32 +52,66 @@ def check(study: Study, progress: Progress | None = None) -> pd.DataFrame:
     files = preflight(study.cohort, windows=windows, progress=progress)
     if not (files["status"] == "error").any():
         for name, model in opened.items():
-            rows += _with_cohort(study, name, model)
+            try:
+                rows += _with_cohort(study, name, model)
+            except GexvizError as error:
+                rows.append(_failed(name, "use", error))
     return pd.concat([files, pd.DataFrame(rows, columns=list(Row._fields))], ignore_index=True)
+
+
+def _failed(name: str, check: str, error: GexvizError) -> Row:
+    """An error as a finding, so that the other models are looked at too."""
+    found = " ".join(filter(None, [error.problem, error.place and f"({error.place})"]))
+    return Row(f"model {name}", check, "error", found, error.remedy or error.expected or "")
 
 
 def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
     """What a model makes of this cohort."""
     loci = study.loci()
     reasons = pd.Series([model.unavailable(gene) for gene in loci], dtype=object)
-    served = int(reasons.isna().sum())
+    able = [gene for gene, reason in zip(loci, reasons, strict=True) if reason is None]
     words = "; ".join(f"{n:,} {reason}" for reason, n in reasons.dropna().value_counts().head(3).items())
-    found = f"serves {served:,} of {len(loci):,} genes" + (f" ({words})" if words else "")
-    todo = "" if served else "see that the model's gene ids and the study's are of one kind"
-    yield Row(f"model {name}", "genes", "ok" if served else "error", found, todo)
+    found = f"serves {len(able):,} of {len(loci):,} genes" + (f" ({words})" if words else "")
+    todo = "" if able else "see that the model's gene ids and the study's are of one kind"
+    yield Row(f"model {name}", "genes", "ok" if able else "error", found, todo)
+    if isinstance(model, KnowsPredictions):
+        yield from _people(study, name, model, able)
     genome, build = model.spec.genome, study.config.study.genome
     if isinstance(model, PredictsDosages):
         if genome is not None and not same_build(genome, build):
             found = f"the weights' positions are of {genome}, the study is {build}"
             yield Row(f"model {name}", "genome build", "error", found, "use weights of the study's build")
-        yield from _weights(study, name, model, [g for g, r in zip(loci, reasons, strict=True) if r is None])
+        yield from _weights(study, name, model, able)
+
+
+def _spread(loci: list[GeneLocus]) -> list[GeneLocus]:
+    """Some genes, evenly from first to last."""
+    places = np.linspace(0, len(loci) - 1, min(GENES_LOOKED_AT, len(loci)))
+    return [loci[i] for i in np.unique(places.round().astype(int))]
+
+
+def _people(study: Study, name: str, model: KnowsPredictions, loci: list[GeneLocus]) -> Iterator[Row]:
+    """How many of the study's people a model brings predictions of."""
+    picked = _spread(loci)
+    if not picked:
+        return
+    everybody = study.samples.index
+    theirs = pd.Index(pd.concat([model.known_predictions(gene)["value"].dropna() for gene in picked]).index.unique())
+    known = everybody.intersection(theirs)
+    found = f"predictions of {len(known):,} of the study's {len(everybody):,} samples"
+    found += f", in {len(picked)} of {len(loci):,} genes"
+    if len(known) == len(everybody):
+        yield Row(f"model {name}", "samples", "ok", found, "")
+        return
+    todo = "samples without predictions are left out; if their ids differ, rename them"
+    if known.empty:
+        todo = f"name them as the genotypes do, as {everybody[0]}; found {', '.join(map(str, theirs[:3]))}"
+    yield Row(f"model {name}", "samples", "warn" if len(known) else "error", found, todo)
 
 
 def _weights(study: Study, name: str, model: PredictsDosages, loci: list[GeneLocus]) -> Iterator[Row]:
     """How many of a linear model's weights the genotypes have."""
-    picked = (
-        [loci[i] for i in np.unique(np.linspace(0, len(loci) - 1, GENES_LOOKED_AT).round().astype(int))] if loci else []
-    )
+    picked = _spread(loci)
     if not picked:
         return
     statuses = pd.concat([study.gene(gene.id).weights(name)["status"] for gene in picked])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -258,7 +259,7 @@ def _require_predictions(study: Study, models: list[str]) -> None:
                 f"nothing is predicted yet with {model}",
                 file=study.results.folder,
                 expected=f"{len(state):,} genes predicted; found {(state == 'stale').sum():,} stale, the rest missing",
-                remedy=f"gexviz predict {study.config.path} --model {model} --out {model}.tsv",
+                remedy=f"gexviz predict {shlex.quote(str(study.config.path))} --model {model} --out {model}.tsv",
             )
         waiting = int(state.isin(["stale", "missing"]).sum())
         if waiting:

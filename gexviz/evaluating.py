@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,11 +55,13 @@ def comparable(study: Study, model: str) -> Comparable:
         )
     predicted = predicted.loc[predicted.index.isin(study.genes.index)]
     if predicted.empty:
+        reasons = study.status(model).loc[lambda t: t["state"] == "unavailable", "reason"].value_counts()
         raise GexvizError(
             f"there is nothing of {model} to evaluate",
             file=study.results.folder,
+            place="; ".join(f"{n:,} genes: {reason}" for reason, n in reasons.head(3).items()) or None,
             expected="predictions of genes with expression, for people outside the model's training",
-            remedy=f"gexviz predict {study.config.path} --model {model} --out {model}.tsv",
+            remedy=f"gexviz predict {shlex.quote(str(study.config.path))} --model {model} --out {model}.tsv",
         )
     observed = study.cohort.observed.loc[study.genes.index, predicted.columns]
     return Comparable(predicted, observed, "held-out" if stored.out_of_fold is None else "out-of-fold")

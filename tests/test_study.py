@@ -377,6 +377,25 @@ def test_genes_are_compared_by_their_level_under_inverse_normal(toml):
     assert person == pytest.approx(np.corrcoef(predicted["P004"], raw["P004"])[0, 1])
 
 
+@pytest.mark.parametrize(
+    ("columns", "cell", "check", "status", "found"),
+    [
+        ([f"P{i:03d}" for i in range(40)], "1", "samples", "ok", "40 of the study's 40 samples"),
+        (["P000", "P001", "X9"], "1", "samples", "warn", "2 of the study's 40 samples"),
+        (["X1", "X2"], "1", "samples", "error", "0 of the study's 40 samples"),
+        (["P000", "P001"], "high", "use", "error", "high"),
+    ],
+)
+def test_the_check_looks_at_a_tables_people_and_cells(toml, columns, cell, check, status, found):
+    row = "\t".join(["GENE1", *[cell] * len(columns)])
+    (toml.parent / "p.tsv").write_text("\t".join(["gene", *columns]) + f"\n{row}\n")
+    section = '\n[models.t]\nfamily = "table"\npredictions = "p.tsv"\nscale = "log"\n'
+    toml.write_text(toml.read_text() + section)
+    rows = gx.load(toml).check()
+    rows = rows[rows["file"] == "model t"].set_index("check")
+    assert rows.at[check, "status"] == status and found in rows.at[check, "found"]
+
+
 def test_unknown_model(toml):
     with pytest.raises(GexvizError, match="no model 'nett'") as caught:
         gx.load(toml).predict("nett")

@@ -195,11 +195,21 @@ def _calls(variant: Any, n_samples: int, path: Path) -> np.ndarray:
     """Alleles and phase of one record: int8 (n_samples, 3)."""
     place = f"{variant.CHROM}:{variant.POS:,}"
     if variant.genotype is None:
-        raise GexvizError("a record has no GT", file=path, place=place, expected="FORMAT/GT in every record")
+        raise GexvizError(
+            "a record has no GT",
+            file=path,
+            place=place,
+            expected="FORMAT/GT in every record",
+            remedy="leave such records out: bcftools view -i 'N_PASS(GT!=\"mis\")>0'",
+        )
     raw = variant.genotype.array()
     if raw.shape[1] > 3:
         raise GexvizError(
-            f"a call has {raw.shape[1] - 1} copies", file=path, place=place, expected="haploid or diploid calls"
+            f"a call has {raw.shape[1] - 1} copies",
+            file=path,
+            place=place,
+            expected="haploid or diploid calls",
+            remedy="call genotypes with ploidy 2 (in bcftools call: --ploidy), or leave these records out",
         )
     out = np.full((n_samples, 3), NO_COPY, dtype=np.int8)
     out[:, 0] = raw[:, 0]
