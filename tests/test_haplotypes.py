@@ -198,3 +198,20 @@ def test_reference_sequence_is_read_in_the_windows_direction(tmp_path):
     minus = reference_sequence(reference, Window("1", 5, 15, "-", 0)).tobytes().decode()
     assert minus == sequence[5:15][::-1].translate(COMPLEMENT)
     assert reference_sequence(reference, Window("1", -3, 5, "+", 0)).tobytes().decode() == "NNN" + sequence[:5]
+
+
+def test_a_lone_dot_is_a_missing_call_of_both_copies(tmp_path):
+    """Many callers write it for ./. ; of somebody who is haploid elsewhere in the window, it is the one copy's."""
+    cohorts.write_fasta(tmp_path / "ref.fa", {"X": "A" * 40})
+    records = [
+        ("X", 10, ".", "A", ["C"], ["0|1", ".", "1", "1|1"]),
+        ("X", 20, ".", "A", ["G"], [".", ".", ".", "1|1"]),
+    ]
+    cohorts.write_vcf(tmp_path / "g.vcf.gz", {"X": 40}, ["two", "unknown", "one", "other"], records)
+    made = build_haplotypes(
+        Genotypes([tmp_path / "g.vcf.gz"]), Reference(tmp_path / "ref.fa"), Window("X", 5, 35, "+", 15), missing="N"
+    )
+    bases = {s: ["".join(made.sequence(s, c)[i] for i in (5, 15)) for c in (1, 2)] for s in ("two", "unknown", "other")}
+    assert bases == {"two": ["AN", "CN"], "unknown": ["NN", "NN"], "other": ["CG", "CG"]}
+    assert made.index.loc["one"].tolist()[1] == -1 and made.sequence("one", 1)[5] == "C"
+    assert made.counts["missing"] == 2 + 4 + 1

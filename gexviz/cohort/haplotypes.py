@@ -227,7 +227,7 @@ def _build(
     """Apply every distinct combination of alleles to the reference."""
     alleles, counts = _effective_alleles(block, reference, start, missing, unphased)
     n_records, n_samples, _ = alleles.shape
-    absent = (block.alleles == NO_COPY).all(axis=0) if n_records else np.zeros((n_samples, 2), bool)
+    absent = _absent(block.alleles)
     columns = alleles.reshape(n_records, 2 * n_samples)
     seen: dict[bytes, int] = {}
     inverse = np.array([seen.setdefault(c.tobytes(), len(seen)) for c in columns.T], dtype=np.intp)
@@ -255,11 +255,22 @@ def _build(
     return _Built(sequences, edits, np.where(absent.ravel(), -1, inverse).reshape(n_samples, 2), counts)
 
 
+def _absent(alleles: np.ndarray) -> np.ndarray:
+    """Copies that people lack, bool (n_samples, 2): in no record, while another record calls their other copy.
+
+    A lone ``.`` tells no ploidy; many callers write it for ``./.``, so it is a missing call of both.
+    """
+    called: np.ndarray = np.any(alleles >= 0, axis=0)
+    return np.all(alleles == NO_COPY, axis=0) & called[:, ::-1]
+
+
 def _effective_alleles(
     block: GenotypeBlock, reference: np.ndarray, start: int, missing: str, unphased: str
 ) -> tuple[np.ndarray, dict[str, int]]:
     """Alleles as they go into haplotypes: 0 REF, k ALT, -1 for N; and what was counted on the way."""
     alleles = block.alleles.copy()
+    alone = (alleles[:, :, 0] == MISSING) & (alleles[:, :, 1] == NO_COPY) & ~_absent(alleles)[:, 1]
+    alleles[:, :, 1][alone] = MISSING
     counts = {"records": len(block.records), "symbolic": 0, "star": 0, "reference_mismatch": 0}
     sequence = reference.tobytes()
     for r, (flags, ref, position, alts) in enumerate(
