@@ -122,7 +122,8 @@ def evaluate(
     predicted, observed, people = comparable(study, model)
     if by == "individual":
         observed = levels(study, observed)
-    null = chosen if progress is None else Told(chosen, len(predicted), progress)
+    rounds = populations(study).nunique() if population in ("each", "pooled") else 1
+    null = chosen if progress is None else Told(chosen, rounds * len(predicted), progress)
     if population not in (None, "each", "pooled"):
         members = populations(study).reindex(predicted.columns) == population
         if not members.any():

@@ -314,6 +314,9 @@ def test_evaluation_is_pearsons_r_of_the_same_people(toml):
     both = gene[gene["population"] == "AAA"]
     assert one.at["ENSG00000000002.1", "pearson"] == pytest.approx(np.corrcoef(both["net"], both["observed"])[0, 1])
     assert set(each["population"]) == {"AAA", "BBB"} and set(each["n"]) == {20}
+    told = []
+    study.evaluate("net", population="each", progress=lambda done, total, label: told.append((done, total)))
+    assert told[-1] == (12, 12)
     assert study.evaluate("net", null="random_weights")["p"].notna().all()
     assert len(study.evaluate("net", by="individual")) == 40
     rows = study.benchmark()
