@@ -121,6 +121,12 @@ def evaluate(
     """See :meth:`gexviz.study.Study.evaluate`."""
     predicted, observed, people = comparable(study, model)
     if by == "individual":
+        if population in ("each", "pooled"):
+            raise GexvizError(
+                f"people can't be evaluated one by one within {population} population",
+                expected="one population by its name, or none for everybody",
+                remedy="leave population out; the samples table tells each person's",
+            )
         observed = levels(study, observed)
     rounds = populations(study).nunique() if population in ("each", "pooled") else 1
     null = chosen if progress is None else Told(chosen, rounds * len(predicted), progress)

@@ -319,6 +319,9 @@ def test_evaluation_is_pearsons_r_of_the_same_people(toml):
     assert told[-1] == (12, 12)
     assert study.evaluate("net", null="random_weights")["p"].notna().all()
     assert len(study.evaluate("net", by="individual")) == 40
+    assert len(study.evaluate("net", by="individual", population="AAA")) == 20
+    with pytest.raises(GexvizError, match="one by one"):
+        study.evaluate("net", by="individual", population="each")
     rows = study.benchmark()
     assert rows["row"].tolist() == ["reference", "across genes", "across individuals"]
 
