@@ -137,7 +137,7 @@ def switches(page: Page, address: str, names: list[str], number: int) -> tuple[l
         by_button.append(time.perf_counter() - begin)
         until_idle(page)
     for name in names[-1 : -1 - number : -1]:
-        box = page.get_by_role("combobox", name="Gene")
+        box = page.get_by_role("combobox", name="Gene", exact=True)
         box.click()
         box.press_sequentially(name)
         page.get_by_role("option", name=name).first.wait_for()

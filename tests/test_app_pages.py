@@ -81,7 +81,6 @@ def test_the_data_page_has_checks_components_and_counts(predicted: Path, monkeyp
 def test_a_gene_is_opened_by_symbol_or_id(predicted: Path, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
     app = opened(predicted, monkeypatch, "Gene", gene=query)
     assert [h.value for h in app.header] == ["GENE0"]
-    assert app.selectbox(key="gene_box").value == "ENSG00000000000.1"
     assert len(app.get("plotly_chart")) == 4
 
 
@@ -105,28 +104,24 @@ def test_a_gene_that_a_model_cannot_serve_says_why(predicted: Path, monkeypatch:
     assert any("can't be predicted" in i.value and "not in the table" in i.value for i in app.info)
 
 
-def test_the_gene_box_changes_the_url(predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(predicted, monkeypatch, "Gene", gene="GENE0", variant="1:1:A:C")
-    app.selectbox(key="gene_box").select("ENSG00000000003.1").run()
-    assert app.query_params["gene"] == "ENSG00000000003.1"
-    assert "variant" not in app.query_params
-    assert [h.value for h in app.header] == ["GENE3"]
-
-
-def test_the_gene_box_of_another_page_opens_the_gene_page(predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = opened(predicted, monkeypatch, "Overview")
-    app.selectbox(key="gene_box").select("ENSG00000000003.1").run()
-    assert [h.value for h in app.header] == ["GENE3"]
-
-
 def test_next_and_previous_go_round_the_genes_that_both_models_have(
     predicted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = opened(predicted, monkeypatch, "Gene", gene="GENE0")
     app.button(key="step-1").click().run()
     assert [h.value for h in app.header] == ["GENE4"]  # GENE5 has no prediction of `deep`
+    assert app.query_params["gene"] == "ENSG00000000004.1"
     app.button(key="step1").click().run()
     assert [h.value for h in app.header] == ["GENE0"]
+
+
+def test_another_gene_drops_the_variant_and_the_url_names_the_first_gene(
+    predicted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = opened(predicted, monkeypatch, "Gene", variant="1:1:A:C")
+    assert app.query_params["gene"] == "ENSG00000000000.1"
+    app.button(key="step1").click().run()
+    assert "variant" not in app.query_params
 
 
 def test_choosing_the_models_the_other_way_round(predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

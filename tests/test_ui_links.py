@@ -100,6 +100,15 @@ def test_another_gene_drops_the_variant() -> None:
     assert selection.query(model="n")["variant"] == "22:1:A:G"
 
 
+@given(st.text(alphabet="TANGO2DCRE.SVF0189", max_size=6))
+def test_a_search_finds_all_genes_with_the_text_and_those_that_begin_with_it_first(text: str) -> None:
+    names = dict(zip(IDS, NAMES, strict=True))
+    found = GeneBook(pd.DataFrame({"name": NAMES}, index=pd.Index(IDS, name="gene"))).search(text, 10)
+    assert set(found) == {g for g, n in names.items() if text in n or text in g}
+    begins = [names[g].startswith(text) or g.startswith(text) for g in found]
+    assert begins == sorted(begins, reverse=True) or text == ""
+
+
 def test_suggestions_put_what_begins_alike_first(book: GeneBook) -> None:
     assert book.suggestions("dgc") == [IDS[1]]
     assert book.suggestions("ENSG000001000")[:2] == IDS[3:]

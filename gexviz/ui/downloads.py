@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pandas as pd
 
 
@@ -9,7 +11,7 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     """A table as CSV, its index first.
 
     Text that a spreadsheet would take for a formula (it begins with = + - @, a tab or a line end) gets a leading
-    apostrophe, as OWASP advises. Numbers stay as they are.
+    apostrophe, as OWASP advises, and all text is quoted. Numbers stay as they are.
 
     Parameters
     ----------
@@ -23,7 +25,8 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     flat = table.reset_index() if table.index.name else table
     flat = flat.rename(columns=lambda name: _harmless(str(name)))
     text = [c for c in flat.columns if not pd.api.types.is_numeric_dtype(flat[c])]
-    return flat.assign(**{c: flat[c].map(_harmless) for c in text}).to_csv(index=False).encode()
+    flat = flat.assign(**{c: flat[c].map(_harmless) for c in text})
+    return flat.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC).encode()
 
 
 def _harmless(value: object) -> object:

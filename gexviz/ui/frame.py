@@ -13,12 +13,13 @@ import streamlit as st
 from gexviz.errors import GexvizError
 from gexviz.study import Study
 from gexviz.ui import background, links, predicting
+from gexviz.ui.gene_box import gene_box
 from gexviz.ui.jobs import Jobs, where_it_failed
 from gexviz.ui.links import Selection
 from gexviz.ui.messages import error_block, plain, unknown_block
 from gexviz.ui.opening import Opened, all_jobs, open_study, reopen, unopened_study
 from gexviz.ui.preflight import preflight
-from gexviz.ui.tables import version
+from gexviz.ui.tables import ready_genes, version
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
         if page == "Data" and (trouble := _trouble()) is not None:
             _broken(trouble)
         else:
-            view = _view()
+            view = _view(page)
             _header(page, view)
             slot = st.container(key="background")
             _below(page, view, body)
@@ -111,15 +112,20 @@ def _broken(trouble: GexvizError) -> None:
         preflight(study, all_jobs())
 
 
-def _view() -> View:
-    """Open the study and read the URL, before any widget is made."""
+def _view(page: str) -> View:
+    """Open the study and read the URL, before any widget is made. The Gene page has a gene, named by the URL or not."""
     opened = open_study()
     jobs = all_jobs()
     defaults = [m for m in (opened.deep, opened.linear) if m is not None]
     selection = links.read(st.query_params, opened.book, opened.models, defaults)
-    view = View(opened, jobs, version(opened.study, jobs), selection)
-    predicting.start_demo(opened, jobs, view.version)
-    return view
+    now = version(opened.study, jobs)
+    predicting.start_demo(opened, jobs, now)
+    if page == "Gene" and selection.gene is None and not selection.unknown and opened.models:
+        ready = ready_genes(opened.study, now, tuple(selection.models))
+        selection = selection._replace(gene=next(iter(ready), opened.book.ids[0]))
+        if ready:  # while nothing is, a better gene may come
+            st.query_params["gene"] = str(selection.gene)
+    return View(opened, jobs, now, selection)
 
 
 @contextmanager
@@ -137,7 +143,7 @@ def readable(what: str) -> Iterator[None]:
 
 
 def open_gene(selection: Selection, gene: str) -> None:
-    """Have the next run of the page go to a gene's page. For callbacks, which can't switch pages themselves."""
+    """Have the next run of the page go to a gene's page. For callbacks and fragments, which can't switch pages."""
     st.session_state[_TARGET] = selection.query(gene=gene)
 
 
@@ -173,25 +179,22 @@ def _model_box(label: str, key: str, page: str, view: View) -> None:
 
     st.selectbox(
         label, others, key=state, on_change=chosen, disabled=not others or len(view.opened.models) < 2,
-        format_func=lambda m: f"{m} ({view.study.spec(m).family})", placeholder="no other model",
+        format_func=lambda m: _model_name(m, view.study.spec(m).family), placeholder="no other model",
     )  # fmt: skip
+
+
+def _model_name(name: str, family: str) -> str:
+    return name if name == family else f"{name} ({family})"
 
 
 def _gene_box(page: str, view: View) -> None:
-    book = view.opened.book
-    st.session_state["gene_box"] = view.selection.gene
-
-    def chosen() -> None:
-        gene = st.session_state["gene_box"]
-        if page != "Gene":
-            open_gene(view.selection, gene)
-        else:
+    def choose(gene: str) -> None:
+        if page == "Gene":
             st.query_params.from_dict(view.selection.query(gene=gene))
+        else:
+            open_gene(view.selection, gene)
 
-    st.selectbox(
-        "Gene", book.ids, key="gene_box", on_change=chosen, format_func=lambda g: book.labels.get(g, g),
-        placeholder=f"Type a symbol or an id ({len(book.ids):,} genes)", filter_mode="contains",
-    )  # fmt: skip
+    gene_box(view.opened.book, view.selection.gene, choose)
 
 
 def _notices(page: str, view: View) -> None:

@@ -31,11 +31,9 @@ class Shown(NamedTuple):
         Its id.
     stored : GeneView
     table : DataFrame
-        Its people, with the dosages of the chosen variant.
-    variants : DataFrame
-        Variants to choose from; see :func:`gexviz.ui.tables.gene_variants`.
+        Its people, with the dosages of the variant.
     variant : str or None
-        The chosen one.
+        The chosen one; None while nobody asked for it.
     colour_by : str or None
         Column of the table.
     """
@@ -44,7 +42,6 @@ class Shown(NamedTuple):
     gene: str
     stored: GeneView
     table: pd.DataFrame
-    variants: pd.DataFrame
     variant: str | None
     colour_by: str | None
 
@@ -52,6 +49,11 @@ class Shown(NamedTuple):
         """Names for a figure, of a model's predictions or of expression alone."""
         scale = self.view.study.spec(model).scale if model else ""
         return Labels(self.stored.name, scale, transform_words(self.view.study), model)
+
+    @property
+    def variants(self) -> pd.DataFrame:
+        """Variants to choose from. The first look at a gene reads the genotypes of a wide region."""
+        return tables.gene_variants(self.view.study, self.view.version, self.gene, tuple(self.view.selection.models))
 
     @property
     def content(self) -> str:
@@ -68,11 +70,8 @@ _NOT_READY = {
 
 def comparison_with(shown: Shown, model: str) -> None:
     """One model's predictions against expression, and what is behind them."""
-    state, reason = shown.stored.states[model]
-    if state != "ready":
-        what, icon = _NOT_READY[state]
-        why = f": {plain(reason)}." if reason else "."
-        st.info(f"**{plain(model)}**: this gene {what}{why}", icon=icon)
+    if not shown.table[model].notna().any():
+        _not_ready(shown, model)
         return
     counted = shown.table.loc[tables.held_out(shown.view.study, model)]
     _people_chart(
@@ -84,12 +83,21 @@ def comparison_with(shown: Shown, model: str) -> None:
             labels=shown.labels(model),
         ),
     )  # fmt: skip
+    if shown.stored.states[model][0] != "ready":  # predicted out of fold, but its weights were not kept in the model
+        _not_ready(shown, model, " Shown are the out-of-fold predictions of its training.")
     facts = shown.stored.facts[model]
-    for line, alarming in fact_lines(shown.view.study, model, facts, len(shown.table) - len(counted)):
+    lines = fact_lines(shown.view.study, model, facts, len(shown.table) - len(counted))
+    for line, alarming in lines:
         if alarming:
             st.warning(plain(line), icon=":material/warning:")
-        else:
-            st.caption(plain(line))
+    st.caption("  \n".join(plain(line) for line, alarming in lines if not alarming))
+
+
+def _not_ready(shown: Shown, model: str, more: str = "") -> None:
+    """Say why a model has no prediction of the gene."""
+    state, reason = shown.stored.states[model]
+    what, icon = _NOT_READY.get(state, ("has no prediction for these people", ":material/block:"))
+    st.info(f"**{plain(model)}**: this gene {what}" + (f": {plain(reason)}." if reason else ".") + more, icon=icon)
 
 
 def haplotype_predictions(shown: Shown) -> None:
@@ -122,17 +130,17 @@ def haplotype_predictions(shown: Shown) -> None:
 def expression_by_genotype(shown: Shown) -> None:
     """Observed expression by genotype at the chosen variant."""
     st.subheader("Observed by genotype", anchor=False)
-    variant = shown.variant
-    if variant is None:
+    variants, variant = shown.variants, shown.variant
+    if variants.empty and variant is None:
         st.caption("No variant near this gene varies among these people.")
         return
-    options = list(dict.fromkeys([*shown.variants.index, variant]))
     st.session_state["variant_box"] = variant
     st.selectbox(
-        "Variant", options, key="variant_box", on_change=_variant_chosen, filter_mode="contains",
-        format_func=partial(variant_label, variants=shown.variants), label_visibility="collapsed",
+        "Variant", list(dict.fromkeys([*variants.index, *([variant] if variant else [])])), key="variant_box",
+        on_change=_variant_chosen, filter_mode="contains", format_func=partial(variant_label, variants=variants),
+        label_visibility="collapsed", placeholder="Choose a variant",
     )  # fmt: skip
-    if variant not in shown.table:
+    if variant is None:
         return
     population = shown.colour_by if shown.colour_by == "population" else None
     _people_chart(
@@ -155,7 +163,7 @@ def variant_label(variant: str, variants: pd.DataFrame) -> str:
     if variant not in variants.index:
         return text
     row = variants.loc[variant].to_dict()
-    parts = [text, f"{row['distance']:+,.0f} bp from the TSS"]
+    parts = [text, f"{row['distance']:+,.0f} bp from the TSS", f"ALT {row['frequency']:.1%}"]
     if not math.isnan(row["weight"]):
         parts.append(f"weight {row['weight']:+.3g} in {row['model']}")
     return " · ".join(parts)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.figures import words
 from gexviz.ui import gene_charts, people, tables
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View, readable
 from gexviz.ui.gene_charts import Shown
 from gexviz.ui.gene_words import place
 from gexviz.ui.messages import error_block, plain
+
+HEAD_START = 0.08
+"""Seconds in which the browser draws the two upper figures before it is sent the rest, which would hold them up."""
 
 POPULATION, GENOTYPE, NONE = "Population", "Genotype", "None"
 
@@ -26,25 +29,28 @@ def body(view: View) -> None:
         st.info("This study has no model that can be opened. Add a `[models.NAME]` section to its file.")
         return
     ready = tables.ready_genes(view.study, view.version, models)
-    gene = view.selection.gene or next(iter(ready), view.opened.book.ids[0])
+    gene = view.selection.gene
+    assert gene is not None, "the frame chooses a gene where the URL names none"
     stored = tables.gene_view(view.study, view.version, gene, models)
     _heading(view, gene, ready)
-    variants = tables.gene_variants(view.study, view.version, gene, models)
-    variant = view.selection.variant or next(iter(variants.index), None)
-    table = _with_dosage(view, gene, stored.table, variant)
-    colour_by = _colour_choice(table, variant)
-    shown = Shown(view, gene, stored, table, variants, variant, colour_by)
+    choice = _colour_choice(stored.table)
+    shown = Shown(view, gene, stored, stored.table, None, "population" if choice == POPULATION else None)
+    if choice == GENOTYPE:
+        shown = _with_genotypes(shown)
+        shown = shown._replace(colour_by=shown.variant)
     for column, model in zip(st.columns(max(2, len(models)), gap="medium"), models, strict=False):
         with column, readable(f"the comparison of {model}"):
             gene_charts.comparison_with(shown, model)
+    time.sleep(HEAD_START)
     st.divider()
     left, right = st.columns(2, gap="medium")
     with left, readable("the haplotypes"):
         gene_charts.haplotype_predictions(shown)
     with right, readable("expression by genotype"):
+        shown = _with_genotypes(shown)  # last, as it reads the genotypes of a wide region
         gene_charts.expression_by_genotype(shown)
     with readable("the table of people"):
-        _people_table(gene, table)
+        _people_table(gene, shown.table)
 
 
 def _heading(view: View, gene: str, ready: list[str]) -> None:
@@ -54,7 +60,8 @@ def _heading(view: View, gene: str, ready: list[str]) -> None:
     at = around.index(gene)
     with st.container(horizontal=True, vertical_alignment="center", key="gene_heading"):
         st.header(plain(locus.name), width="content", anchor=False)
-        st.markdown(f":gray[{plain(locus.id)} · {plain(place(locus))}]", width="content")
+        where = place(locus) if locus.id == locus.name else f"{locus.id} · {place(locus)}"
+        st.markdown(f":gray[{plain(where)}]", width="content")
         st.space("stretch")
         for label, icon, step in (("Previous gene", "arrow_back", -1), ("Next gene", "arrow_forward", 1)):
             other = around[(at + step) % len(around)]
@@ -73,27 +80,28 @@ def _go_to(view: View, gene: str) -> None:
     st.query_params.from_dict(view.selection.query(gene=gene))
 
 
-def _with_dosage(view: View, gene: str, table: pd.DataFrame, variant: str | None) -> pd.DataFrame:
-    """Add the dosages of the chosen variant; the table as it was, and a message, if it can't be had."""
-    if variant is None:
-        return table
+def _with_genotypes(shown: Shown) -> Shown:
+    """Add the dosages of the chosen variant: the URL's, or else the first of the list. A wrong one is said."""
+    variant = shown.view.selection.variant or next(iter(shown.variants.index), None)
+    if variant is None or variant in shown.table:
+        return shown
     try:
-        return table.assign(**{variant: tables.dosage(view.study, view.version, gene, variant)})
+        copies = tables.dosage(shown.view.study, shown.view.version, shown.gene, variant)
     except GexvizError as error:
         error_block(error)
-        return table
+        return shown
+    return shown._replace(table=shown.table.assign(**{variant: copies}), variant=variant)
 
 
-def _colour_choice(table: pd.DataFrame, variant: str | None) -> str | None:
-    """Ask what to colour people by, and show how many are selected; gives a column of the table."""
-    options = [POPULATION] * ("population" in table) + [GENOTYPE] * (variant in table) + [NONE]
+def _colour_choice(table: pd.DataFrame) -> str:
+    """Ask what to colour people by, and show how many are selected."""
+    options = [POPULATION] * ("population" in table) + [GENOTYPE, NONE]
     with st.container(horizontal=True, vertical_alignment="bottom", key="colours"):
         choice = st.segmented_control(
-            "Colour people by", options, default=options[0], key="colour_by", required=True, persist_state="session",
-            format_func=lambda o: f"{o} at {words.variant_name(variant)}" if o == GENOTYPE and variant else o,
-        )  # fmt: skip
+            "Colour people by", options, default=options[0], key="colour_by", required=True, persist_state="session"
+        )
         people.note(table.index)
-    return {POPULATION: "population", GENOTYPE: variant}.get(choice or NONE)
+    return choice or NONE
 
 
 def _people_table(gene: str, table: pd.DataFrame) -> None:

@@ -26,11 +26,13 @@ def preflight(study: Study, jobs: Jobs) -> None:
         for status, color in (("error", "red"), ("warn", "orange"), ("ok", "green")):
             st.badge(f"{_STATUS[status]}: {numbers.get(status, 0)}", color=color)  # type: ignore[arg-type]
     trouble = table[table["status"] != "ok"]
-    if not trouble.empty:
+    if trouble.empty:
+        st.markdown("Everything that was looked at is as it should be.")
+    else:
         st.table(preflight_text(trouble), hide_index=True)
     fine = table[table["status"] == "ok"]
     if not fine.empty:
-        with st.expander(f"What was found to be right ({len(fine)} checks)", expanded=trouble.empty):
+        with st.expander(f"What was found to be right ({len(fine)} checks)"):
             st.table(preflight_text(fine).drop(columns="To do"), hide_index=True)
 
 

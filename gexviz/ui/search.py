@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import heapq
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ class GeneBook:
         self.names = dict(zip(genes.index, names, strict=True))
         self.ids: list[str] = list(names.sort_values(kind="stable", key=lambda n: n.str.upper()).index)
         self.labels = {g: n if n == g else f"{n} · {g}" for g, n in self.names.items()}
-        self._at = {g: i for i, g in enumerate(self.ids)}
+        self._upper = [(g, self.names[g].upper(), g.upper()) for g in self.ids]
         self._index = GeneIndex(genes)
         self._annotation = None if annotation is None else GeneIndex(annotation)
 
@@ -59,18 +60,26 @@ class GeneBook:
                 expected="a gene with expression",
             ) from None
 
+    def search(self, text: str, most: int) -> list[str]:
+        """Ids of genes whose symbol or id begins with a text, then of those that contain it; shorter symbols first.
+
+        Case doesn't count. An empty text finds the first of all genes.
+        """
+        text = text.strip().upper()
+        if not text:
+            return self.ids[:most]
+        found = [
+            (not (name.startswith(text) or own.startswith(text)), len(name), at)
+            for at, (_, name, own) in enumerate(self._upper)
+            if text in name or text in own
+        ]
+        return [self.ids[at] for _, _, at in heapq.nsmallest(most, found)]
+
     def suggestions(self, query: str, most: int = 6) -> list[str]:
-        """Ids of the genes nearest to what was typed: those that begin with it, that contain it, that look like it."""
+        """Ids of the genes nearest to what was typed: those that have it in them, then those that look like it."""
         text = query.strip().upper()
         if not text:
             return []
-        upper = {g: (self.names[g].upper(), g.upper()) for g in self.ids}
-        begin = [g for g, (name, own) in upper.items() if name.startswith(text) or own.startswith(text)]
-        inside = [g for g, (name, _) in upper.items() if text in name]
-        by_name: dict[str, str] = {name: g for g, (name, _) in reversed(upper.items())}
+        by_name = {name: g for g, name, _ in reversed(self._upper)}
         near = [by_name[n] for n in difflib.get_close_matches(text, by_name, n=most, cutoff=0.5)]
-        return list(dict.fromkeys(begin + inside + near))[:most]
-
-    def neighbour(self, gene: str, step: int) -> str:
-        """The gene `step` places on in the list, which goes round."""
-        return self.ids[(self._at[gene] + step) % len(self.ids)]
+        return list(dict.fromkeys(self.search(text, most) + near))[:most]

@@ -17,14 +17,18 @@ import streamlit as st
 from gexviz.analysis.evaluation import evaluate_genes
 from gexviz.errors import GexvizError
 from gexviz.gene import Gene
+from gexviz.models.base import PredictsDosages
 from gexviz.study import Study
 from gexviz.ui.jobs import Jobs
 
 MOST_VARIANTS = 400
 """Variants offered for choice at a gene."""
 
-NEAR, COMMON = 20_000, 0.05
-"""For models whose input nothing is known of: bp around the TSS, and least frequency, of the variants offered."""
+NEAR = 20_000
+"""bp on each side of the TSS whose variants are offered for models whose input nothing is known of."""
+
+COMMON = 0.05
+"""Frequency from which a variant is offered before rarer ones."""
 
 
 def version(study: Study, jobs: Jobs) -> str:
@@ -176,48 +180,50 @@ def held_out(study: Study, model: str) -> np.ndarray:
 
 @st.cache_data(show_spinner=False, max_entries=256)
 def gene_variants(_study: Study, version: str, gene: str, models: tuple[str, ...]) -> pd.DataFrame:
-    """Variants worth looking at: those with a weight, the largest first, then those that a sequence model reads.
+    """Variants worth looking at: those with a weight, then the common ones that a sequence model reads, then rare ones.
 
     Returns
     -------
     DataFrame
         Index ``variant``; ``weight`` (NaN for none), ``model`` (that uses it), ``distance`` (bp to the TSS, downstream
-        positive); at most :data:`MOST_VARIANTS`.
+        positive), ``frequency`` (of ALT). Sorted by what the weight does to the predictions' spread, then by nearness;
+        at most :data:`MOST_VARIANTS`.
     """
     found = _study.gene(gene)
-    parts = [_variants_of(_study, found, model) for model in models]
-    table = pd.concat([p for p in parts if p is not None] or [_no_variants()])
-    table = table.assign(size=table["weight"].abs().fillna(0.0), near=table["distance"].abs())
-    table = table.sort_values(["size", "near"], ascending=[False, True], kind="stable")
-    return table.loc[~table.index.duplicated(), ["weight", "model", "distance"]].head(MOST_VARIANTS)
+    table = pd.concat([_variants_of(_study, found, model) for model in models])
+    rarer = np.minimum(table["frequency"], 1 - table["frequency"])
+    spread = (table["weight"].abs() * np.sqrt(2 * rarer * (1 - rarer))).fillna(0.0)
+    table = table.assign(spread=spread, common=rarer >= COMMON, near=table["distance"].abs())
+    table = table[rarer > 0].sort_values(["spread", "common", "near"], ascending=[False, False, True], kind="stable")
+    return table.loc[~table.index.duplicated(), ["weight", "model", "distance", "frequency"]].head(MOST_VARIANTS)
 
 
-def _no_variants() -> pd.DataFrame:
-    return pd.DataFrame({"weight": [], "model": [], "distance": []}, index=pd.Index([], name="variant"))
-
-
-def _variants_of(study: Study, gene: Gene, model: str) -> pd.DataFrame | None:
-    spec = study.spec(model)
-    sign = 1 if gene.locus.strand == "+" else -1
-    if spec.input == "dosage":
-        weights = gene.weights(model)
-        weights = weights[weights["status"].isin(["matched", "flipped", "ambiguous"])].set_index("variant")
-        distance = sign * (weights["position"] - gene.locus.tss)
-        return weights[["weight"]].assign(model=model, distance=distance)
-    if spec.window is None:
-        return _near(study, gene, sign)
-    return gene.variants(model)[["distance"]].assign(weight=np.nan, model=model)
-
-
-def _near(study: Study, gene: Gene, sign: int) -> pd.DataFrame:
-    """Common variants around the TSS, for a model whose input nothing is known of."""
-    start, end = gene.locus.tss - NEAR, gene.locus.tss + NEAR
+def _variants_of(study: Study, gene: Gene, model: str) -> pd.DataFrame:
+    """The variants that a model can use, with their weights if it has such."""
+    opened = study.model(model)
+    linear = isinstance(opened, PredictsDosages)
+    if linear or opened.spec.window is not None:
+        start, end = gene.region(model)
+    else:  # nothing is known of its input
+        start, end = gene.locus.tss - NEAR, gene.locus.tss + NEAR
     block = study.cohort.genotypes.read(gene.locus.contig, max(0, start), end, list(study.samples.index))
-    table, dosages = block.dosages()
+    variants, dosages = block.dosages()
     known = ~np.isnan(dosages)
-    frequency = np.where(known, dosages, 0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1)
-    table = table[np.minimum(frequency, 1 - frequency) >= COMMON].set_index("variant")
-    return pd.DataFrame({"distance": sign * (table["position"] - gene.locus.tss), "weight": np.nan, "model": ""})
+    sign = 1 if gene.locus.strand == "+" else -1
+    table = pd.DataFrame(
+        {
+            "distance": sign * (variants["position"].to_numpy() - gene.locus.tss),
+            "frequency": np.where(known, dosages, 0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1),
+            "weight": np.nan,
+            "model": model,
+        },
+        index=pd.Index(variants["variant"], name="variant"),
+    )
+    if not isinstance(opened, PredictsDosages) or opened.unavailable(gene.locus):
+        return table.iloc[:0] if linear else table
+    weights = opened.predict_dosages(gene.locus, variants, dosages).weights.set_index("variant")["weight"]
+    table = table.loc[table.index.isin(weights.index)]
+    return table.assign(weight=weights.reindex(table.index))
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
