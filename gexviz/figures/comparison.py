@@ -74,8 +74,8 @@ def predicted_vs_observed(
     figure = go.Figure()
     for trace in _traces(table, model, colour_by, selected):
         figure.add_trace(trace)
-    figure.update_xaxes(title_text=_axis_title("predicted", labels.predicted), range=_range(table, model, row))
-    figure.update_yaxes(title_text=_axis_title("observed", labels.observed))
+    figure.update_xaxes(title_text=words.axis_title("predicted", labels.predicted), range=_range(table, model, row))
+    figure.update_yaxes(title_text=words.axis_title("observed", labels.observed))
     figure.update_layout(legend={"title": {"text": _legend_title(colour_by)}}, showlegend=colour_by is not None)
     heading = " · ".join(part for part in (labels.gene, labels.model or model) if part)
     lines = words.wrapped(words.correlation(row)) + words.wrapped(words.evidence(row))
@@ -133,7 +133,7 @@ def side_by_side(
         title = "<br>".join(["predicted", *(words.safe(line) for line in scale)])
         figure.update_xaxes(title_text=title, range=_range(table, model, found[model]), row=row, col=column)
         if column == 1:
-            figure.update_yaxes(title_text=_axis_title("observed", observed), row=row, col=column)
+            figure.update_yaxes(title_text=words.axis_title("observed", observed), row=row, col=column)
     figure.update_annotations(font={"size": 12, "color": theme.INK}, yshift=4)
     figure.update_layout(
         legend={"title": {"text": _legend_title(colour_by)}, "y": -0.3 / rows}, showlegend=colour_by is not None
@@ -193,11 +193,6 @@ def _panel_title(model: str, row: pd.Series) -> str:
     lines = [words.correlation(row), *words.evidence(row).split(", ", 1)]
     lines = [words.safe(short) for line in lines for short in words.wrapped(line, 36)]
     return "<br>".join([f"<b>{words.safe(model)}</b>", *lines])
-
-
-def _axis_title(what: str, scale: str) -> str:
-    lines = words.wrapped(f"{what} ({scale})" if scale else what, 48)
-    return "<br>".join(words.safe(line) for line in lines)
 
 
 def _legend_title(colour_by: str | None) -> str:

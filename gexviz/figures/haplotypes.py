@@ -59,8 +59,8 @@ def copy_against_copy(
         figure.add_shape(type="line", x0=ends[0], y0=ends[0], x1=ends[1], y1=ends[1], line=line, layer="below")
         figure.update_xaxes(range=ends)
         figure.update_yaxes(range=ends)
-    figure.update_xaxes(title_text=f"copy 1 ({words.safe(labels.predicted)})")
-    figure.update_yaxes(title_text=f"copy 2 ({words.safe(labels.predicted)})")
+    figure.update_xaxes(title_text=words.axis_title("copy 1", labels.predicted))
+    figure.update_yaxes(title_text=words.axis_title("copy 2", labels.predicted))
     title = words.safe(words.variant_name(colour_by)) if colour_by else ""
     figure.update_layout(legend={"title": {"text": title}}, showlegend=colour_by is not None)
     values = np.unique(_rounded(np.concatenate([first[known], second[known]])))
@@ -110,7 +110,7 @@ def distinct_predictions(table: pd.DataFrame, model: str, *, labels: Labels | No
             showlegend=False,
         )
     )
-    figure.update_xaxes(title_text=f"prediction of one copy ({words.safe(labels.predicted)})")
+    figure.update_xaxes(title_text=words.axis_title("prediction of one copy", labels.predicted))
     figure.update_yaxes(title_text="copies in the cohort", rangemode="tozero")
     heading = " · ".join(p for p in (labels.gene, labels.model or model, "distinct predictions") if p)
     common = f"; the commonest has {words.percent(counts.max() / counts.sum())}" if len(counts) else ""

@@ -63,6 +63,12 @@ def alleles(variant: str) -> tuple[str, str, str]:
     return f"{ref}/{ref}", f"{ref}/{alt}", f"{alt}/{alt}"
 
 
+def axis_title(what: str, scale: str) -> str:
+    """Title an axis, ``copy 1 (log2(TPM + 1))``, in lines that fit it."""
+    lines = wrapped(f"{what} ({scale})" if scale else what, 48)
+    return "<br>".join(safe(line) for line in lines)
+
+
 def variant_name(variant: str) -> str:
     """Write a variant id as people read it: ``22:20,004,537 G>A``."""
     parts = variant.rsplit(":", 3)

@@ -16,7 +16,7 @@ from gexviz.figures.comparison import Labels
 from gexviz.ui import people, tables
 from gexviz.ui.charts import show_chart
 from gexviz.ui.frame import View
-from gexviz.ui.gene_words import fact_lines, transform_words
+from gexviz.ui.gene_words import fact_lines
 from gexviz.ui.messages import plain
 from gexviz.ui.tables import GeneView
 
@@ -48,7 +48,7 @@ class Shown(NamedTuple):
     def labels(self, model: str = "") -> Labels:
         """Names for a figure, of a model's predictions or of expression alone."""
         scale = self.view.study.spec(model).scale if model else ""
-        return Labels(self.stored.name, scale, transform_words(self.view.study), model)
+        return Labels(self.stored.name, scale, self.view.study.cohort.observed_scale, model)
 
     @property
     def variants(self) -> pd.DataFrame:

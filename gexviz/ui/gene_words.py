@@ -27,11 +27,6 @@ def place(locus: GeneLocus) -> str:
     return f"{locus.contig}:{locus.start + 1:,}-{locus.end:,} ({locus.strand}), TSS {locus.tss + 1:,}"
 
 
-def transform_words(study: Study) -> str:
-    """How expression was transformed, for an axis."""
-    return study.cohort.observed_scale
-
-
 def fact_lines(study: Study, model: str, facts: dict[str, Any], trained_on: int) -> list[tuple[str, bool]]:
     """Say what a prediction is made of.
 
