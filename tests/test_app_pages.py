@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from app_studies import app_study
+from real_study import write_real_study
 from streamlit.testing.v1 import AppTest
 
 import gexviz as gx
@@ -249,3 +250,15 @@ def test_the_demo_shows_its_data_with_no_click(
     app = until_quiet(opened(demo, monkeypatch, page))
     assert not app.exception and not app.error
     assert len(app.get("plotly_chart")) == {"Data": 1, "Overview": 3, "Gene": 4}[page]
+
+
+@pytest.mark.real
+def test_a_real_cohort_opens(real_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = write_real_study(real_cohort, tmp_path)
+    gx.load(toml).compute("xpresso", ["TANGO2"])
+    app = opened(toml, monkeypatch, "Gene", gene="ENSG00000183597")
+    assert [h.value for h in app.header] == ["TANGO2"] and not app.exception and not app.error
+    assert len(app.get("plotly_chart")) == 3
+    assert "distinct sequences of 660 chromosomes" in texts(app)
+    assert "607 not predicted yet" in texts(app)
+    assert any("Real data" in m.value for m in app.markdown)

@@ -13,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from gexviz.figures import benchmark, overview
 from gexviz.ui import tables
+from gexviz.ui.background import in_background
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View, open_gene, readable
@@ -20,6 +21,10 @@ from gexviz.ui.messages import plain
 from gexviz.ui.predicting import unavailable_note
 
 EVERYBODY = "Everybody"
+
+MANY_VALUES = 1_000_000
+"""Genes times people from which the benchmark is summed up in the background."""
+
 _Q = {"any": 1.0, "0.2": 0.2, "0.1": 0.1, "0.05": 0.05, "0.01": 0.01}
 
 
@@ -142,6 +147,9 @@ def _against(view: View, kept: dict[str, pd.DataFrame]) -> None:
     )  # fmt: skip
     figure.update_layout(dragmode="zoom")
     alt = f"Correlation across people of {deep} against {linear}, one point a gene"
+    if figure.layout.clickmode != "event+select":  # binned
+        show_chart(figure, "against", alt)
+        return
     show_chart(figure, "against", alt, on_select=partial(_point_clicked, view), modes=("points",))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.toggle("95% intervals", key="intervals", persist_state="session")
@@ -205,8 +213,14 @@ def _row_clicked(view: View, genes: pd.Index) -> None:
 def _benchmark(view: View) -> None:
     """The field's three rows, ours beside the published ones."""
     st.subheader("Benchmark", anchor=False)
-    rows = tables.benchmark(view.study, view.version, tuple(view.selection.models))
-    if rows.empty:
+    models = tuple(view.selection.models)
+    rows: pd.DataFrame | None
+    if len(view.study.genes) * len(view.study.samples) < MANY_VALUES:
+        rows = tables.benchmark(view.study, view.version, models)
+    else:
+        key = f"benchmark {view.version} {' '.join(models)}"
+        rows = in_background(view.jobs, key, "Summing up", lambda _: tables.ready_benchmark(view.study, models))
+    if rows is None or rows.empty:
         return
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -112,9 +112,14 @@ def evaluation(_study: Study, version: str, model: str, population: str | None) 
 
 @st.cache_resource(show_spinner="Summing up…", max_entries=8)
 def benchmark(_study: Study, version: str, models: tuple[str, ...]) -> pd.DataFrame:
-    """The benchmark rows of the models that have predictions."""
-    ready = [m for m in models if coverage(_study, version, m).counts.get("ready")]
-    return _study.benchmark(ready) if ready else pd.DataFrame()
+    """The benchmark rows of the models that have predictions; kept for later."""
+    return ready_benchmark(_study, models)
+
+
+def ready_benchmark(study: Study, models: tuple[str, ...]) -> pd.DataFrame:
+    """The benchmark rows of the models that have predictions. Nothing of Streamlit: it may run in the background."""
+    ready = [m for m in models if (study.status(m)["state"] == "ready").any()]
+    return study.benchmark(ready) if ready else pd.DataFrame()
 
 
 class GeneView(NamedTuple):
