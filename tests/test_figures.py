@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
-import shutil
 
 import numpy as np
 import pandas as pd
@@ -14,7 +12,6 @@ import plotly
 import plotly.graph_objects as go
 import pytest
 import statsmodels.api as sm
-from playwright.sync_api import sync_playwright
 
 from gexviz.analysis.benchmark import benchmark_rows
 from gexviz.analysis.evaluation import evaluate_genes
@@ -351,25 +348,20 @@ OUTSIDE = """() => [...document.querySelectorAll('.js-plotly-plot')].flatMap(fig
 
 
 @pytest.mark.browser
-def test_no_text_is_cut_off_in_a_browser(tmp_path, table, evaluations, benchmark_table):
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on the path")
+def test_no_text_is_cut_off_in_a_browser(browser, tmp_path, table, evaluations, benchmark_table):
     (tmp_path / "plotly.min.js").write_text(plotly.offline.get_plotlyjs(), encoding="utf-8")
     drawn = figures(table, evaluations, benchmark_table)
     options = {"full_html": False, "include_plotlyjs": False, "config": {"responsive": True, "displayModeBar": False}}
     divs = "".join(f"<div id='{name}'>{figure.to_html(**options)}</div>" for name, figure in drawn.items())
     page_file = tmp_path / "figures.html"
     page_file.write_text(f"<script src='plotly.min.js'></script><body style='margin:0'>{divs}", encoding="utf-8")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        page = browser.new_page()
-        errors = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        for width in (500, 1100):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.goto(page_file.as_uri())
-            page.wait_for_function(f"document.querySelectorAll('.gtitle').length == {len(drawn)}")
-            assert page.evaluate(OUTSIDE) == [], width
-        browser.close()
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    for width in (500, 1100):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(page_file.as_uri())
+        page.wait_for_function(f"document.querySelectorAll('.gtitle').length == {len(drawn)}")
+        assert page.evaluate(OUTSIDE) == [], width
+    page.close()
     assert errors == []
