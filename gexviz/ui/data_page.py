@@ -88,7 +88,7 @@ def _models(view: View) -> None:
     for name in view.opened.models:
         spec = view.study.spec(name)
         there = tables.coverage(view.study, view.version, name).counts
-        state = ", ".join(f"{n:,} {s}" for s, n in there.items())
+        state = ", ".join(f"{there[s]:,} {s}" for s in ("ready", "stale", "missing", "unavailable") if there.get(s))
         with st.expander(f"**{plain(name)}** · {plain(spec.family)} · genes: {state}"):
             reads = {"sequence": "sequence", "dosage": "dosages of variants", "table": "predictions computed elsewhere"}
             window = f", {spec.window:,} bp" if spec.window else ""
