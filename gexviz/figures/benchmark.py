@@ -40,9 +40,10 @@ def benchmark_figure(table: pd.DataFrame) -> go.Figure:
     figure = make_subplots(
         rows=3, cols=1, shared_xaxes=True, vertical_spacing=0.14, subplot_titles=list(ROWS.values())
     )  # fmt: skip
+    first = {c: _first_row_with(table, c) for c in ("published", "value")}
     for number, row in enumerate(ROWS, start=1):
         part = table[table["row"] == row]
-        for trace in (_published(part, shown=number == 1), _ours(part, shown=number == 1)):
+        for trace in (_published(part, shown=row == first["published"]), _ours(part, shown=row == first["value"])):
             figure.add_trace(trace, row=number, col=1)
         figure.update_yaxes(
             categoryorder="array", categoryarray=models[::-1], range=[-0.6, len(models) - 0.4], row=number, col=1,
@@ -63,6 +64,11 @@ def benchmark_figure(table: pd.DataFrame) -> go.Figure:
     figure.update_layout(legend={"y": -0.62 / (3 + 3 * len(models) / 4)})
     lines = words.wrapped(CAUTION)
     return theme.finish(figure, "Benchmark, ours beside published", lines, height=3 * panel + 174, room=24)
+
+
+def _first_row_with(table: pd.DataFrame, column: str) -> str | None:
+    """The topmost panel that has points of a kind: the legend's item is theirs."""
+    return next((row for row in ROWS if table.loc[table["row"] == row, column].notna().any()), None)
 
 
 def _ours(part: pd.DataFrame, *, shown: bool) -> go.Scatter:
