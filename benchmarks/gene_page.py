@@ -115,8 +115,9 @@ def _gtf(path: Path, ids: list[str]) -> None:
 
 
 BOTH_SHOW = """name => document.querySelector('h2')?.innerText === name
-    && [...document.querySelectorAll('.js-plotly-plot')].slice(0, 2).filter(p => p.layout?.meta?.gene === name
-        && p.querySelector('.scatterlayer .points, canvas')).length === 2"""
+    && [...document.querySelectorAll('.js-plotly-plot')].filter(p => p.offsetParent).slice(0, 2).filter(
+        p => p.layout?.meta?.gene === name && p.querySelector('.scatterlayer .point')).length === 2"""
+# React keeps the old figures for a moment, hidden: they don't count
 
 
 def shown(page: Page, name: str) -> None:
