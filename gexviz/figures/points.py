@@ -111,12 +111,15 @@ def point_trace(points: Points, group: Group, selected: Collection[str] | None, 
     if selected:
         options["selectedpoints"] = np.flatnonzero(ids.isin(list(selected))).tolist()
     kind = go.Scattergl if len(points.x) > theme.GL_ABOVE else go.Scatter
+    marker = group.marker
+    if len(points.x) > theme.EDGED and "-open" not in marker["symbol"]:  # open symbols are nothing but edge
+        marker = marker | {"line": {"width": 0}}
     settings: dict[str, Any] = {
         "x": points.x[shown],
         "y": points.y[shown],
         "mode": "markers",
         "name": f"{words.safe(group.name)} ({len(shown):,})",
-        "marker": group.marker,
+        "marker": marker,
         "customdata": data.tolist(),
         "hovertemplate": f"<b>%{{customdata[0]}}</b><br>{points.hover}<extra>{words.safe(group.name)}</extra>",
         "selected": {"marker": {"opacity": 1, "size": 10}},

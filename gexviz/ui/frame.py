@@ -30,6 +30,8 @@ PAGES = {
 }
 _ICON = str(Path(__file__).with_name("icon.png"))
 _TARGET = "open_gene_page"
+_STEADY = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
+"""Old elements stay as they are until the new ones come: fading thousands of points holds up drawing the new ones."""
 
 
 class View(NamedTuple):
@@ -68,6 +70,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
     st.set_page_config(page_title=f"{page} · gexviz", page_icon=_ICON, layout="wide")
     if (query := st.session_state.pop(_TARGET, None)) is not None:
         st.switch_page(PAGES["Gene"][0], query_params=query)
+    st.html(_STEADY)
     seen = background.checkpoints(all_jobs())
     slot = None
     with readable("the study"):
