@@ -26,6 +26,10 @@ _TABLES = (
     "CREATE TABLE genes (kind TEXT, model TEXT, gene TEXT, key TEXT, run INTEGER, reason TEXT, facts TEXT, dtype TEXT, "
     "shape TEXT, numbers BLOB, PRIMARY KEY (kind, model, gene))",
 )
+_ARRAYS = (
+    "CREATE TABLE IF NOT EXISTS arrays (key TEXT, part TEXT, facts TEXT, dtype TEXT, shape TEXT, numbers BLOB, "
+    "PRIMARY KEY (key, part))"
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,20 @@ class Record(NamedTuple):
     facts: dict[str, Any]
     numbers: np.ndarray | None
     samples: tuple[str, ...] = ()
+
+
+class Part(NamedTuple):
+    """A stored piece of an array: some chunk of positions, or one of several arrays of a result.
+
+    Attributes
+    ----------
+    numbers : ndarray
+    facts : dict
+        What to show beside the numbers (JSON).
+    """
+
+    numbers: np.ndarray
+    facts: dict[str, Any]
 
 
 def digest_of(*parts: Any) -> str:
@@ -138,6 +156,37 @@ class Results:
     def runs(self, kind: str, model: str, genes: Sequence[str] | None = None) -> dict[str, Run]:
         """The run that every stored gene of a model, or of some, belongs to: it tells what has changed since."""
         return {gene: self._run_of(run) for gene, run in self._rows("gene, run", kind, model, genes)}
+
+    def put_parts(self, key: str, parts: Mapping[str, Part]) -> None:
+        """Store pieces of a result that is known by its content alone; on disk when this returns.
+
+        Parameters
+        ----------
+        key : str
+            Hash of everything that went in: a changed input is another key, so nothing here can be stale.
+        parts : mapping of str to Part
+
+        Raises
+        ------
+        GexvizError
+            As :meth:`put`.
+        """
+        with self._lock, self._writing() as db:
+            db.execute(_ARRAYS)
+            db.executemany(
+                "INSERT OR REPLACE INTO arrays VALUES (?, ?, ?, ?, ?, ?)",
+                [(key, name, json.dumps(part.facts), *_packed(part.numbers)) for name, part in parts.items()],
+            )
+
+    def parts(self, key: str) -> dict[str, Part]:
+        """Stored pieces of a result; empty if there are none."""
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'arrays'", ()):
+            return {}
+        rows = self._query("SELECT part, facts, dtype, shape, numbers FROM arrays WHERE key = ?", (key,))
+        return {
+            part: Part(np.frombuffer(blob, dtype).reshape(json.loads(shape)), json.loads(facts))
+            for part, facts, dtype, shape, blob in rows
+        }
 
     def close(self) -> None:
         """Close the file; it opens again when used."""
@@ -247,16 +296,11 @@ class Results:
 
 
 def _row(kind: str, model: str, run_id: int, record: Record) -> tuple[Any, ...]:
-    numbers = None if record.numbers is None else np.ascontiguousarray(record.numbers)
-    return (
-        kind,
-        model,
-        record.gene,
-        record.key,
-        run_id,
-        record.reason,
-        json.dumps(record.facts),
-        None if numbers is None else numbers.dtype.str,
-        None if numbers is None else json.dumps(numbers.shape),
-        None if numbers is None else numbers.tobytes(),
-    )
+    numbers = (None, None, None) if record.numbers is None else _packed(record.numbers)
+    return kind, model, record.gene, record.key, run_id, record.reason, json.dumps(record.facts), *numbers
+
+
+def _packed(numbers: np.ndarray) -> tuple[str, str, bytes]:
+    """dtype, shape and bytes of an array."""
+    numbers = np.ascontiguousarray(numbers)
+    return numbers.dtype.str, json.dumps(numbers.shape), numbers.tobytes()
