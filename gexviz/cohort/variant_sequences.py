@@ -156,7 +156,7 @@ class VariantSequences:
                 expected="contig:position:ref:alt, 1-based, as in the variants table",
                 remedy="choose one of the gene's variants",
             )
-        row = int(self.variants.index.get_loc(variant))
+        row = int(np.flatnonzero(self.variants.index == variant)[0])
         if self.variants["status"].iat[row] != "ok":
             raise GexvizError(f"variant {variant} can't be put on a sequence: {self.variants['reason'].iat[row]}")
         return row
