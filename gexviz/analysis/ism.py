@@ -1,0 +1,277 @@
+"""In-silico mutagenesis: how a model's prediction changes when bases of one sequence do.
+
+Everything here is in the model's own direction and on its own scale; an effect is altered - original. Where the model's
+prediction is the mean of both strands, so is its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from gexviz.analysis.prediction import predict_sequences
+from gexviz.errors import GexvizError
+from gexviz.models.base import PredictsSequences
+
+Progress = Callable[[int, int, str], None]
+Centring = Literal["raw", "alternatives", "four"]
+
+SCHEMA = 1
+"""Raised when the numbers would come out differently for the same inputs."""
+
+_BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
+_UPPER = 0xDF  # clears the bit that makes a letter lower case
+_STEP = 1_024  # mutants between two calls of progress
+_LABEL = "mutagenesis"
+_NO_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_cpu")
+
+
+class Saturation(NamedTuple):
+    """The effect of every base at some places of a sequence.
+
+    Attributes
+    ----------
+    delta : ndarray, float32 (n, 4)
+        Altered - original, columns A C G T in the model's direction; 0 for the base that is there.
+    method : {"incremental", "plain"}
+        Whether only what each mutation reaches was recomputed, or the whole network.
+    reason : str or None
+        Why it was plain.
+    forwards : int
+        Sequences that went through the whole network, those of the check included.
+    """
+
+    delta: np.ndarray
+    method: Literal["incremental", "plain"]
+    reason: str | None
+    forwards: int
+
+
+class Mutagenesis:
+    """One sequence and one model, ready to be asked for the effects of mutations; what they share is computed once.
+
+    Parameters
+    ----------
+    model : PredictsSequences
+    sequence : ndarray, uint8 (length,)
+        ASCII, in the model's own direction.
+    plain : bool
+        Run the whole network for every mutant.
+
+    Attributes
+    ----------
+    method : {"incremental", "plain"}
+    reason : str or None
+        Why it is plain.
+    original : float
+        Prediction of the sequence as it is.
+    forwards : int
+        Sequences that went through the whole network so far.
+    """
+
+    def __init__(self, model: PredictsSequences, sequence: np.ndarray, *, plain: bool = False) -> None:
+        if sequence.dtype != np.uint8 or sequence.ndim != 1:
+            raise ValueError(f"a sequence is uint8 (length,), not {sequence.dtype} {sequence.shape}")
+        self._model, self._sequence = model, sequence & _UPPER
+        self.method: Literal["incremental", "plain"] = "plain"
+        self.reason: str | None = "asked for" if plain else "not built"
+        self.original = float(predict_sequences(model, self._sequence[None])[0])
+        self.forwards = 1
+
+    def substitutions(self, index: np.ndarray, base: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
+        """Effects of single-base substitutions.
+
+        Parameters
+        ----------
+        index : ndarray, int (n,)
+            0-based, into the sequence.
+        base : ndarray, uint8 (n,)
+            ASCII A, C, G or T in the model's direction.
+        progress : callable, optional
+            ``progress(done, total, label)``; may raise Cancelled.
+
+        Returns
+        -------
+        ndarray, float64 (n,)
+            Exactly 0 where the base is the one that is there.
+        """
+        index, base = self._checked(index, base)
+        effects = np.zeros(len(index))
+        changed = np.flatnonzero(self._sequence[index] != base)
+        for begin in range(0, len(changed), _STEP):
+            rows = changed[begin : begin + _STEP]
+            effects[rows] = self._plain(index[rows], base[rows])
+            if progress is not None:
+                progress(min(begin + _STEP, len(changed)), len(changed), _LABEL)
+        return effects
+
+    def saturation(self, index: np.ndarray, *, progress: Progress | None = None) -> Saturation:
+        """Effects of all four bases at some places.
+
+        Parameters
+        ----------
+        index : ndarray, int (n,)
+            0-based, into the sequence.
+        progress : callable, optional
+            ``progress(done, total, label)``; may raise Cancelled.
+
+        Returns
+        -------
+        Saturation
+        """
+        before = self.forwards
+        index = np.asarray(index)
+        effects = self.substitutions(np.repeat(index, 4), np.tile(_BASES, len(index)), progress=progress)
+        delta = effects.reshape(-1, 4).astype(np.float32)
+        return Saturation(delta, self.method, self.reason, self.forwards - before)
+
+    def _checked(self, index: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        index = np.asarray(index, dtype=np.int64)
+        base = np.asarray(base, dtype=np.uint8) & _UPPER
+        if index.ndim != 1 or base.shape != index.shape:
+            raise ValueError(f"index and base are (n,), not {index.shape} and {base.shape}")
+        if len(index) and not (index.min() >= 0 and index.max() < len(self._sequence)):
+            raise ValueError(f"index goes from {index.min()} to {index.max()}; the sequence has {len(self._sequence)}")
+        if not np.isin(base, _BASES).all():
+            raise ValueError("substitutions are to A, C, G or T")
+        return index, base
+
+    def _plain(self, index: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Effects through the whole network."""
+        mutants = np.repeat(self._sequence[None], len(index), axis=0)
+        mutants[np.arange(len(index)), index] = base
+        self.forwards += len(index)
+        return predict_within_memory(self._model, mutants) - self.original
+
+
+def substitution_effects(
+    model: PredictsSequences,
+    sequence: np.ndarray,
+    index: np.ndarray,
+    base: np.ndarray,
+    *,
+    plain: bool = False,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Effect of each of some single-base substitutions.
+
+    Parameters
+    ----------
+    model : PredictsSequences
+    sequence : ndarray, uint8 (length,)
+        ASCII, in the model's own direction.
+    index : ndarray, int (n,)
+        0-based, into the sequence.
+    base : ndarray, uint8 (n,)
+        ASCII A, C, G or T in the model's direction.
+    plain : bool
+        Run the whole network for every mutant.
+    progress : callable, optional
+        ``progress(done, total, label)``; may raise Cancelled.
+
+    Returns
+    -------
+    ndarray, float64 (n,)
+        Altered - original; exactly 0 where the base is the one that is there.
+    """
+    return Mutagenesis(model, sequence, plain=plain).substitutions(index, base, progress=progress)
+
+
+def saturation(
+    model: PredictsSequences,
+    sequence: np.ndarray,
+    index: np.ndarray,
+    *,
+    plain: bool = False,
+    progress: Progress | None = None,
+) -> Saturation:
+    """Effects of all four bases at some places of a sequence.
+
+    Parameters
+    ----------
+    model : PredictsSequences
+    sequence : ndarray, uint8 (length,)
+        ASCII, in the model's own direction.
+    index : ndarray, int (n,)
+        0-based, into the sequence.
+    plain : bool
+        Run the whole network for every mutant.
+    progress : callable, optional
+        ``progress(done, total, label)``; may raise Cancelled.
+
+    Returns
+    -------
+    Saturation
+    """
+    return Mutagenesis(model, sequence, plain=plain).saturation(index, progress=progress)
+
+
+def centred(delta: np.ndarray, ref_index: np.ndarray, how: Centring) -> np.ndarray:
+    """Centre raw differences, by name.
+
+    Parameters
+    ----------
+    delta : ndarray, float (n, 4)
+        Raw: 0 for the base that is there.
+    ref_index : ndarray, int (n,)
+        Column of the base that is there; -1 for N.
+    how : {"raw", "alternatives", "four"}
+        ``raw``: as it is. ``alternatives``: less the mean of the three alternatives. ``four``: less the mean of all
+        four, the zero of the base that is there among them; what is subtracted is 3/4 of the former.
+
+    Returns
+    -------
+    ndarray, as `delta`
+        A row without a base that is there (N) has its mean over all four taken off, for both.
+    """
+    if how == "raw":
+        return delta.copy()
+    if how not in ("alternatives", "four"):
+        raise ValueError(f"centrings are raw, alternatives and four, not {how}")
+    number = np.where((np.asarray(ref_index) >= 0) & (how == "alternatives"), 3, 4)
+    return (delta - (delta.sum(axis=1, dtype=np.float64) / number)[:, None]).astype(delta.dtype)
+
+
+def predict_within_memory(model: PredictsSequences, sequences: np.ndarray) -> np.ndarray:
+    """Predict sequences, in halves where all at once don't fit into memory.
+
+    Parameters
+    ----------
+    model : PredictsSequences
+    sequences : ndarray, uint8 (n, length)
+
+    Returns
+    -------
+    ndarray, float64 (n,)
+
+    Raises
+    ------
+    GexvizError
+        If one sequence alone doesn't fit.
+    """
+    values, begin, size = np.empty(len(sequences)), 0, len(sequences)
+    while begin < len(sequences):
+        rows = slice(begin, begin + size)
+        try:
+            values[rows] = predict_sequences(model, sequences[rows])
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if size == 1:
+                raise GexvizError(
+                    f"{model.spec.name} runs out of memory on a single sequence",
+                    expected=f"memory for one forward pass of {sequences.shape[1]:,} bp",
+                    remedy="close other programs, or use a machine (or a device of the model) with more memory",
+                ) from error
+            size = (size + 1) // 2
+        else:
+            begin += size
+    return values
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory ran out."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)
