@@ -25,16 +25,12 @@ if TYPE_CHECKING:
 Kind = Literal["prediction", "reference"]
 """Predictions of people, or of the reference sequence."""
 
-MOSTLY_N = 0.5
-"""A window with a larger share of N has no sequence to speak of."""
-
-
 def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
     """Predict one gene: the task that :meth:`Study.compute` runs."""
     locus = study.locus(gene)
     key = study.key(model, kind, locus)
     opened = study.model(model)
-    reason = opened.unavailable(locus) or _no_sequence(study, model, locus)
+    reason = study.unavailable(model, locus)
     if reason is not None:
         return Record(gene, key, reason, {}, None)
     if kind == "reference":
@@ -79,16 +75,3 @@ def _predict_people(study: Study, opened: Model, model: str, locus: GeneLocus) -
             {"people": int(known["value"].notna().sum())},
         )
     raise GexvizError(f"{model} can't predict for people", expected="a family that predicts sequences or dosages")
-
-
-def _no_sequence(study: Study, model: str, locus: GeneLocus) -> str | None:
-    """Why a gene's window has no sequence to read, or None."""
-    if study.spec(model).window is None:
-        return None
-    window = study.window(model, locus)
-    lengths = study.cohort.reference.contigs
-    contig = study.cohort.reference_contig(locus.contig)
-    if contig is None or window.outside(lengths[contig]):
-        return "outside the reference"
-    share = float((reference_sequence(study.cohort.reference, window) == ord("N")).mean())
-    return f"{share:.0%} of the window is N in the reference" if share > MOSTLY_N else None

@@ -12,8 +12,9 @@ import pandas as pd
 
 from gexviz.analysis import prediction
 from gexviz.cohort.builds import same_build
+from gexviz.cohort.checks_models import MOSTLY_N
 from gexviz.cohort.cohort import Cohort
-from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes
+from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes, reference_sequence
 from gexviz.cohort.windows import Window, window_of
 from gexviz.computing import Kind, compute_gene
 from gexviz.config import StudyConfig, read_config
@@ -159,6 +160,26 @@ class Study:
             GeneLocus(*row)
             for row in self.genes[["name", "contig", "tss", "strand", "start", "end"]].itertuples(name=None)
         ]
+
+    def unavailable(self, model: str, gene: GeneLocus) -> str | None:
+        """Why a model can't serve a gene, or None if it can."""
+        opened = self.model(model)
+        if (reason := opened.unavailable(gene)) is not None or opened.spec.window is None:
+            return reason
+        window = self.window(model, gene)
+        reference = self.cohort.reference
+        contig = self.cohort.reference_contig(gene.contig)
+        if contig is None or window.outside(reference.contigs[contig]):
+            return "outside the reference"
+        share = float((reference_sequence(reference, window) == ord("N")).mean())
+        return f"{share:.0%} of the window is N in the reference" if share > MOSTLY_N else None
+
+    def fingerprint(self, model: str) -> dict[str, str]:
+        """Name and content hash of everything that a model's predictions depend on; of the weights that are loaded."""
+        opened = self.model(model)
+        if model not in self._fingerprints or self._fingerprints[model][0] is not opened:
+            self._fingerprints[model] = opened, opened.fingerprint()
+        return self._fingerprints[model][1]
 
     def check(self, progress: Progress | None = None) -> pd.DataFrame:
         """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
@@ -410,10 +431,7 @@ class Study:
     def _run(self, model: str, kind: Kind) -> Run:
         """Everything that all of a model's predictions depend on."""
         opened = self.model(model)
-        if model not in self._fingerprints or self._fingerprints[model][0] is not opened:
-            self._fingerprints[model] = opened, opened.fingerprint()  # of the weights that are loaded, so once
-        fingerprint = self._fingerprints[model][1]
-        inputs = {f"model {k}": v for k, v in fingerprint.items()} | {"code": str(prediction.SCHEMA)}
+        inputs = {f"model {k}": v for k, v in self.fingerprint(model).items()} | {"code": str(prediction.SCHEMA)}
         reads_sequence = isinstance(opened, PredictsSequences)
         if reads_sequence:
             inputs |= self.digests("reference")

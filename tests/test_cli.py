@@ -119,7 +119,7 @@ def test_what_nobody_thought_of_is_one_block_too(toml, monkeypatch, fault, said)
     def broken(*_):
         raise fault
 
-    monkeypatch.setattr(cli, "load", broken)
+    monkeypatch.setattr(cli.study, "load", broken)
     done = CliRunner().invoke(cli.app, ["predict", str(toml), "-m", "net", "--out", "x.tsv"])
     assert done.exit_code == 1 and isinstance(done.exception, SystemExit)
     assert done.stderr.startswith("error: ") and said in done.stderr and "to do:" in done.stderr

@@ -61,7 +61,7 @@ def read_genes(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     rows = _parse_rows(path)
-    fields = _Gtf if rows["attributes"].head(100).str.contains(r'\w+ "', regex=True).any() else _Gff3
+    fields = _kind_of(rows["attributes"])
     is_transcript = rows["feature"].isin(_TRANSCRIPTS)
     genes, transcripts = rows[~is_transcript], rows[is_transcript]
     field = fields(genes["attributes"])
@@ -83,6 +83,15 @@ def read_genes(path: str | Path) -> pd.DataFrame:
         tss=(genes["start"] - 1).where(genes["strand"] != "-", genes["end"] - 1),
         transcript=_representative(transcripts, fields).reindex(_stem(genes["id"])).fillna("").to_numpy(),
     )[COLUMNS]
+
+
+def attribute_fields(attributes: pd.Series) -> _Gtf:
+    """The fields of the ninth column, of a GTF or a GFF3."""
+    return _kind_of(attributes)(attributes)
+
+
+def _kind_of(attributes: pd.Series) -> type[_Gtf]:
+    return _Gtf if attributes.head(100).str.contains(r'\w+ "', regex=True).any() else _Gff3
 
 
 def _representative(rows: pd.DataFrame, fields: type[_Gtf]) -> pd.Series:
@@ -151,6 +160,8 @@ class _Gtf:
     def transcript_id(self) -> pd.Series:
         return _with_version(self.get("transcript_id"), self.get("transcript_version"))
 
+    transcript_of_exon = transcript_id
+
 
 class _Gff3(_Gtf):
     """Fields of the attributes of a GFF3, ``key=value;key=value``, a column at a time.
@@ -174,6 +185,9 @@ class _Gff3(_Gtf):
 
     def transcript_id(self) -> pd.Series:
         return _with_version(_bare(self.get("transcript_id", "ID")), self.get("version"))
+
+    def transcript_of_exon(self) -> pd.Series:
+        return _bare(self.get("transcript_id", "Parent"))
 
 
 def _bare(ids: pd.Series) -> pd.Series:

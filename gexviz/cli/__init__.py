@@ -1,0 +1,11 @@
+"""The command line, ``gexviz --help``: a module for each kind of command, and what they share."""
+
+from gexviz.cli import demo, study
+from gexviz.cli.shared import app
+
+__all__ = ["app", "demo", "main", "study"]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

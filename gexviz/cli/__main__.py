@@ -1,0 +1,5 @@
+"""``python -m gexviz.cli``."""
+
+from gexviz.cli import main
+
+main()
