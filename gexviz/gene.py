@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,17 @@ from gexviz.models.base import GeneLocus, PredictsDosages
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+    from gexviz.analysis.gradients import GradientSettings
+    from gexviz.explaining.gradients import Gradients
+    from gexviz.explaining.ism import Ism
     from gexviz.study import Study
+    from gexviz.tasks import Progress
 
 comparison = lazy("gexviz.figures.comparison")
+looked_into = lazy("gexviz.explaining.target")
+regions = lazy("gexviz.explaining.regions")
+ism = lazy("gexviz.explaining.ism")
+gradients = lazy("gexviz.explaining.gradients")
 
 
 class Gene:
@@ -140,6 +148,83 @@ class Gene:
             raise GexvizError(f"{model} has no variant weights", expected="a linear model, as of family predictdb")
         variants, dosages = self._read(*opened.cis_region(self.locus))
         return opened.predict_dosages(self.locus, variants, dosages).weights
+
+    # -- why the prediction is what it is ------------------------------------------------------------------------------
+
+    def ism(
+        self,
+        model: str,
+        region: str | None = None,
+        *,
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+        plain: bool = False,
+        progress: Progress | None = None,
+    ) -> Ism:
+        """In-silico mutagenesis: the effect of every single-base substitution; what is stored is not computed again.
+
+        Parameters
+        ----------
+        model : str
+            One that reads sequence.
+        region : str, optional
+            ``contig:start-end``, 1-based closed; the model's whole window if not given.
+        sample, copy : str, {1, 2}, optional
+            On this person's haplotype (copy 1 if not given) in place of the reference.
+        plain : bool
+            Predict every mutated sequence whole: slow, the same numbers to 1e-5.
+        progress : Progress, optional
+
+        Returns
+        -------
+        Ism
+            ``.delta`` (L, 4), ``.bases``, ``.centred(how)``, ``.figure()``, ``.save(path)``.
+
+        Raises
+        ------
+        GexvizError
+            For a region that is not inside the window, a model that reads no sequence, a gene that it can't serve.
+        """
+        target = looked_into.target(self.study, model, self.locus, sample=sample, copy=copy)
+        where = regions.parse_region(region, target.background.window)
+        return ism.mutagenesis(target, where, plain=plain, progress=progress)
+
+    def gradients(
+        self,
+        model: str,
+        region: str | None = None,
+        *,
+        method: str = "input_x_gradient",
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+        settings: GradientSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Gradients:
+        """Gradient attribution of the model's whole window, of which a region is given back.
+
+        Parameters
+        ----------
+        model, region, sample, copy
+            As for :meth:`ism`.
+        method : str
+            ``input_x_gradient``, ``saliency``, ``smoothgrad``, ``integrated_gradients``, ``deeplift``,
+            ``deeplift_shap``; see :func:`gexviz.analysis.gradients.attribute`.
+        settings : GradientSettings, optional
+        progress : Progress, optional
+
+        Returns
+        -------
+        Gradients
+            ``.values``, ``.full``, ``.completeness``, ``.figure()``.
+
+        Raises
+        ------
+        GexvizError
+            As for :meth:`ism`, and for a model without gradients.
+        """
+        target = looked_into.target(self.study, model, self.locus, sample=sample, copy=copy)
+        where = regions.parse_region(region, target.background.window)
+        return gradients.attribution(target, where, method, settings=settings, progress=progress)
 
     def figure(self, models: Sequence[str] | None = None, *, colour_by: str = "population") -> go.Figure:
         """Predicted against observed, a panel a model, a point a person."""

@@ -1,0 +1,159 @@
+"""All that is known of a region, as tracks on one axis: genes, variants, gradients, mutagenesis, motifs, own tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from gexviz.cohort.exons import read_exons
+from gexviz.explaining.gradients import NAMES, Gradients
+from gexviz.explaining.ism import Ism
+from gexviz.explaining.target import Labels
+from gexviz.figures.locus import locus_figure
+from gexviz.figures.tracks.attribution import AttributionTrack
+from gexviz.figures.tracks.base import LETTERS_BELOW, Region, Track
+from gexviz.figures.tracks.difference import DifferenceTrack
+from gexviz.figures.tracks.genes import GeneTrack
+from gexviz.figures.tracks.ism import IsmTrack
+from gexviz.figures.tracks.logo import LogoTrack
+from gexviz.figures.tracks.motifs import MotifTrack
+from gexviz.figures.tracks.user import UserTrack
+from gexviz.figures.tracks.variants import VariantTrack
+
+if TYPE_CHECKING:
+    from gexviz.study import Study
+
+IMPORTANCE = "ISM importance: minus the mean of the three substitutions"
+
+
+@dataclass(frozen=True, eq=False)
+class Locus:
+    """What is known of a region of one gene under one model. Anything may be absent.
+
+    Attributes
+    ----------
+    labels : Labels
+    region : Region
+        What is shown, 0-based half-open.
+    genes, exons : DataFrame
+        As :class:`gexviz.figures.tracks.genes.GeneTrack` takes them.
+    effects : DataFrame or None
+        Index variant; columns of :class:`gexviz.analysis.effects.VariantEffects` and of the drivers.
+    attribution : Ism, Gradients or None
+        On the chosen sequence.
+    other : Ism, Gradients or None
+        The same on a second one, to compare with.
+    motifs : DataFrame or None
+        As :class:`gexviz.figures.tracks.motifs.MotifTrack` takes them.
+    own : tuple of UserTrack
+    chosen : collection of str
+        Variants to highlight.
+    """
+
+    labels: Labels
+    region: Region
+    genes: pd.DataFrame
+    exons: pd.DataFrame
+    effects: pd.DataFrame | None = None
+    attribution: Ism | Gradients | None = None
+    other: Ism | Gradients | None = None
+    motifs: pd.DataFrame | None = None
+    own: tuple[UserTrack, ...] = ()
+    chosen: Collection[str] = ()
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Its tracks, from top to bottom."""
+        found: list[Track] = [GeneTrack(self.genes, self.exons, focus=self.labels.gene_id)]
+        if self.effects is not None:
+            found.append(VariantTrack(self.effects, self.labels.unit, chosen=self.chosen))
+        found += _attribution_tracks(self.attribution, self.region)
+        if self.attribution is not None and self.other is not None:
+            found.append(
+                DifferenceTrack(
+                    per_base(self.attribution),
+                    per_base(self.other),
+                    self.labels.unit,
+                    (self.attribution.labels.background, self.other.labels.background),
+                )
+            )
+        if self.motifs is not None:
+            found.append(MotifTrack(self.motifs))
+        return [*found, *self.own]
+
+    def figure(self) -> go.Figure:
+        """All tracks on one genomic axis."""
+        lines = [self.labels.subtitle()]
+        if isinstance(self.attribution, Gradients):
+            lines.append(self.attribution.completeness)
+        elif self.attribution is not None:
+            lines.append(self.attribution.how)
+        return locus_figure(
+            self.tracks, self.region, title=self.labels.title(), lines=lines, highlight=self._highlight()
+        )
+
+    def zoomed(self, start: int, end: int) -> Locus:
+        """The same of a part of the region, 0-based half-open."""
+        return replace(self, region=Region(self.region.contig, start, end))
+
+    def _highlight(self) -> tuple[int, int] | None:
+        """Place of the one chosen variant."""
+        if len(self.chosen) != 1:
+            return None
+        _, position, ref, _ = next(iter(self.chosen)).rsplit(":", 3)
+        return int(position) - 1, int(position) - 1 + len(ref)
+
+
+def per_base(attribution: Ism | Gradients) -> pd.DataFrame:
+    """One value a base: the attribution, or ISM's importance of the base that is there."""
+    return attribution.importance if isinstance(attribution, Ism) else attribution.values
+
+
+def _attribution_tracks(attribution: Ism | Gradients | None, region: Region) -> list[Track]:
+    if attribution is None:
+        return []
+    unit = attribution.labels.unit
+    if isinstance(attribution, Ism):
+        heights = attribution.importance
+        below: list[Track] = [IsmTrack(attribution.bases, unit)]
+        name, remark = IMPORTANCE, ""
+    else:
+        heights, below = attribution.values, []
+        name, remark = NAMES[attribution.method], attribution.completeness if attribution.flagged else ""
+    if region.width <= LETTERS_BELOW:
+        return [LogoTrack(heights, unit, f"{name}: {remark}" if remark else name), *below]
+    return [AttributionTrack(heights, unit, name, remark), *below]
+
+
+def genes_around(study: Study, region: Region) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Genes that overlap a region, and the exons of their representative transcripts.
+
+    Parameters
+    ----------
+    study : Study
+    region : Region
+
+    Returns
+    -------
+    genes : DataFrame
+        Index gene (the study's id where it has expression); ``name``, ``start``, ``end``, ``strand``, ``tss``.
+    exons : DataFrame
+        ``gene``, ``start``, ``end``, 0-based half-open.
+    """
+    annotation = study.cohort.annotation
+    near = annotation[
+        (annotation["contig"] == region.contig)
+        & (annotation["start"] < region.end)
+        & (annotation["end"] > region.start)
+    ]
+    near = near.set_axis(pd.Index([study.cohort.study_id(g) for g in near.index], name="gene"))
+    exons = read_exons(study.cohort.path_of("genes"), region.contig)
+    owner = dict(zip(near["transcript"], near.index, strict=True))
+    exons = exons[exons["transcript"].isin(owner.keys() - {""})]
+    exons = exons.assign(gene=exons["transcript"].map(owner))[["gene", "start", "end"]]
+    return near[["name", "start", "end", "strand", "tss"]], exons
+
