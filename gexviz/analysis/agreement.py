@@ -115,12 +115,10 @@ def _verdict(x: np.ndarray, y: np.ndarray, pearson: float, slope: float) -> tupl
         what = "There are too few substitutions" if len(x) < _FEWEST else "No substitution has an effect"
         return "nothing to compare", f"{what}, so gradients can't be compared with mutagenesis here."
     if np.isnan(pearson):
-        if not x.any():
-            return "misleading", "The gradient is zero while substitutions have effects: gradients mislead here."
-        return (
-            "nothing to compare",
-            "All substitutions are alike, so gradients can't be compared with mutagenesis here.",
-        )
+        if np.ptp(x) == 0 and np.ptp(y) > 0:
+            flat = "zero" if not x.any() else "the same for every substitution"
+            return "misleading", f"The gradient is {flat}, but effects are not: gradients mislead here."
+        return "nothing to compare", "All substitutions are alike, so gradients can't be compared here."
     figures = f"r = {pearson:.2f}, slope {slope:.2f}"
     if pearson < MISLEADING_R:
         return "misleading", f"Gradients mislead here: they say little of what substitutions do ({figures})."
