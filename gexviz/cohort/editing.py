@@ -276,6 +276,43 @@ def cut(whole: np.ndarray, edits: tuple[Edit, ...], start: int, window: Window, 
     return piece if window.strand == "+" else piece[::-1]
 
 
+def coordinates(
+    edits: tuple[Edit, ...], region: tuple[int, int], window: Window
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reference coordinates of the bases of an edited sequence, in the window's direction.
+
+    Parameters
+    ----------
+    edits : tuple of Edit
+        That were applied.
+    region : tuple of int
+        The stretch of the reference they were applied to, 0-based half-open.
+    window : Window
+
+    Returns
+    -------
+    positions : ndarray, int64 (length,)
+        0-based; an inserted base has the coordinate of the reference base before it; -1 off the contig.
+    inserted : ndarray, bool (length,)
+    """
+    start, end = region
+    reference = np.arange(start, end, dtype=np.int64)
+    positions, inserted = [], []
+    at = start
+    for edit in edits:
+        aligned = min(len(edit.bases), edit.end - edit.start)
+        extra = len(edit.bases) - aligned
+        positions += [reference[at - start : edit.start + aligned - start], np.full(extra, edit.start + aligned - 1)]
+        inserted += [np.zeros(edit.start + aligned - at, bool), np.ones(extra, bool)]
+        at = edit.end
+    positions.append(reference[at - start :])
+    inserted.append(np.zeros(end - at, bool))
+    return (
+        cut(np.concatenate(positions), edits, start, window, -1),
+        cut(np.concatenate(inserted), edits, start, window, False),
+    )
+
+
 def oriented(sequence: np.ndarray, window: Window, *, reverse: bool = False) -> np.ndarray:
     """Reverse-complement for the minus strand; with `reverse`, the sequence is reversed already."""
     if window.strand == "+":

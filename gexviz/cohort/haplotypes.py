@@ -23,7 +23,7 @@ from gexviz.cohort.editing import (
     Stretch,
     absent_copies,
     anchor_at,
-    cut,
+    coordinates,
     distinct_columns,
     effective_alleles,
     oriented,
@@ -90,26 +90,7 @@ class Haplotypes:
             0-based; an inserted base has the coordinate of the reference base before it; -1 off the contig.
         inserted : ndarray, bool (length,)
         """
-        start, end = self._region
-        reference = np.arange(start, end, dtype=np.int64)
-        positions, inserted = [], []
-        at = start
-        for edit in self._edits[row]:
-            aligned = min(len(edit.bases), edit.end - edit.start)
-            extra = len(edit.bases) - aligned
-            positions += [
-                reference[at - start : edit.start + aligned - start],
-                np.full(extra, edit.start + aligned - 1),
-            ]
-            inserted += [np.zeros(edit.start + aligned - at, bool), np.ones(extra, bool)]
-            at = edit.end
-        positions.append(reference[at - start :])
-        inserted.append(np.zeros(end - at, bool))
-        coordinates = np.concatenate(positions)
-        return (
-            cut(coordinates, self._edits[row], start, self.window, -1),
-            cut(np.concatenate(inserted), self._edits[row], start, self.window, False),
-        )
+        return coordinates(self._edits[row], self._region, self.window)
 
     def sequence(self, sample: str, copy: Literal[1, 2]) -> str:
         """One person's haplotype, in the window's direction; KeyError if there is no such copy."""

@@ -16,11 +16,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gexviz.cohort.background import Background
 from gexviz.cohort.editing import (
     Edit,
     Stretch,
     absent_copies,
     anchor_at,
+    coordinates,
     distinct_columns,
     edits_of,
     effective_alleles,
@@ -47,7 +49,7 @@ class Carried(NamedTuple):
         Chromosomes with each of the combinations of alleles that give this sequence; 0 for the reference.
     columns : ndarray, int8 (n_columns, n_records)
         These combinations. They differ only in what does not reach the window.
-    index : ndarray, intp (n_substitutions,)
+    at : ndarray, intp (n_substitutions,)
         Where each substitution of :attr:`VariantSequences.substitutions` is in this sequence; -1 where an indel has
         moved it out.
     """
@@ -55,7 +57,7 @@ class Carried(NamedTuple):
     sequence: np.ndarray
     copies: np.ndarray
     columns: np.ndarray
-    index: np.ndarray
+    at: np.ndarray
 
 
 class Swaps(NamedTuple):
@@ -230,6 +232,42 @@ class VariantSequences:
                 sequences[i + 1] = sequences[0]
         return Combined(sequences[1:], tuple(reasons))
 
+    def pair(
+        self, variant: str, sample: str | None = None, copy: Literal[1, 2] | None = None
+    ) -> tuple[Background, Background]:
+        """One sequence without and with a variant, every base with its reference coordinate.
+
+        Parameters
+        ----------
+        variant : str
+            contig:pos:ref:alt, 1-based.
+        sample, copy : optional
+            On this person's haplotype, whichever allele it has; on the reference if not given.
+
+        Raises
+        ------
+        GexvizError
+            For a variant that is not in the window, or that another allele of the haplotype overlaps.
+        """
+        row = self.row(variant)
+        column = np.zeros(self._columns.shape[1], np.int8) if sample is None else self._column_of(sample, copy)
+        columns = np.repeat(column[None], 2, axis=0)
+        columns[:, self._records[row]] = 0, self._alleles[row]
+        made = self._stretch.apply(columns)
+        if made.skipped[0] != made.skipped[1]:
+            raise GexvizError(
+                f"variant {variant} can't be put on this haplotype",
+                expected="no other allele of the haplotype that overlaps it",
+                remedy="look at it on the reference, or on another haplotype",
+            )
+        region = self._stretch.start, self._stretch.end
+        background = "reference" if sample is None else f"copy {copy} of a person"
+        without, with_alt = (
+            Background(self.window, sequence, *coordinates(edits, region, self.window), f"{background}, {allele}")
+            for sequence, edits, allele in zip(made.sequences, made.edits, ("REF", "ALT"), strict=True)
+        )
+        return without, with_alt
+
     def _column_of(self, sample: str, copy: Literal[1, 2] | None) -> np.ndarray:
         if sample not in self.samples or copy not in (1, 2):
             raise GexvizError("no such haplotype", expected="one of the study's people, and copy 1 or 2")
@@ -380,7 +418,7 @@ def _variants(
                 duplicates += 1
                 continue
             seen.add(name)
-            rows.append((name, position, ref, alt, _kind(ref, alt), "skipped" if reason else "ok", reason))
+            rows.append((name, position, ref, alt, kind_of(ref, alt), "skipped" if reason else "ok", reason))
             records.append(r)
             numbers.append(k)
     columns = ["variant", "position", "ref", "alt", "kind", "status", "reason"]
@@ -393,7 +431,8 @@ def _short(bases: str) -> str:
     return bases if len(bases) <= 20 else bases[:20] + "..."
 
 
-def _kind(ref: str, alt: str) -> str:
+def kind_of(ref: str, alt: str) -> str:
+    """SNV, MNV, insertion or deletion: what is left when the bases that REF and ALT share are trimmed off."""
     edit = edits_of(0, ref, (alt,))[1].edit
     gone, new = edit.end - edit.start, len(edit.bases)
     if gone == new:
