@@ -17,7 +17,7 @@ from gexviz.figures.tracks import (
 )
 
 BASES = np.array(list("ACGT"))
-UNIT = "log10 expression"
+UNIT = "log10 expression, Xpresso GM12878"
 
 
 def bases_table(start, end, seed=0, insertions=(), deletions=()):
@@ -96,7 +96,7 @@ def motifs_table(start, end, n, seed=0):
             "start": left,
             "end": left + rng.integers(6, 20, n),
             "strand": rng.choice(["+", "-"], n),
-            "name": rng.choice(names, n),
+            "motif": rng.choice(names, n),
             "score": rng.gamma(4, 3, n),
             "p": 10 ** -rng.uniform(4, 8, n),
             "change": rng.choice(["", "", "gained", "lost"], n),

@@ -67,7 +67,7 @@ def locus_figure(
         notes += [_header_note(header, ends[1]), *_place(figure, drawing, number, ends)]
         top = upper + drawing.height + BETWEEN
     entries = sum(trace.type == "scatter" and trace.showlegend is not False for trace in figure.data)
-    bottom = BOTTOM + LEGEND * -(-entries // 5)  # as many go side by side in a narrow figure
+    bottom = BOTTOM + LEGEND * -(-entries // 4)  # as many go side by side in a narrow figure
     _genomic_axis(figure, region, len(drawings))
     if highlight is not None:
         _shade(figure, region, highlight)
@@ -155,7 +155,7 @@ def _place(figure: go.Figure, drawing: Drawn, number: int, ends: tuple[float, fl
     axis: dict[str, Any] = {"domain": [max(0.0, ends[0]), ends[1]], "fixedrange": True, "anchor": "x", "nticks": 5}
     axis |= {"tickfont": {"size": SMALL, "color": theme.QUIET}} | drawing.axis
     if axis.get("title"):
-        lines = words.wrapped(axis["title"], max(10, int(drawing.height / 5.8)))
+        lines = words.wrapped(axis["title"], int(drawing.height / 5.6))
         text = "<br>".join(words.safe(line) for line in lines)
         axis["title"] = {"text": text, "font": {"size": SMALL}, "standoff": 4}
     figure.update_layout({f"yaxis{y[1:]}": axis})

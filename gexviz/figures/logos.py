@@ -48,8 +48,8 @@ def side_by_side_logos(
     for number, (table, allele) in enumerate(((ref, ref_allele), (alt, alt_allele)), start=1):
         y = "y" if number == 1 else "y2"
         where = _columns(table, columns)
-        hover = logo_hover(table, base_names(table), where, unit)
-        for trace in [*hover, *letters.letter_traces(letters_of(table, where))]:
+        hover = logo_hover(table, base_names(table), where, reach, unit)
+        for trace in [hover, *letters.letter_traces(letters_of(table, where))]:
             figure.add_trace(trace.update(xaxis="x", yaxis=y))
         domain = [0.55, 0.94] if number == 1 else [0, 0.39]
         axis = {"domain": domain, "range": reach, "fixedrange": True, "anchor": "x", "nticks": 5}
@@ -72,7 +72,7 @@ def side_by_side_logos(
     figure.update_layout(barmode="overlay", bargap=0, hovermode="closest", dragmode="zoom", showlegend=False)
     short = [part for line in lines for part in words.wrapped(line)]
     theme.finish(figure, title or words.variant_name(variant), short, height=int(2 * ROW / 0.78) + 64)
-    return figure.update_layout(margin={"b": 64, "l": 64})
+    return figure.update_layout(margin={"b": 64, "l": 64, "r": 44})
 
 
 def _columns(table: pd.DataFrame, columns: pd.DataFrame) -> Places:

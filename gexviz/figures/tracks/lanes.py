@@ -85,6 +85,11 @@ def pack(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return lanes
 
 
+def place_name(start: int, end: int) -> str:
+    """Write a 0-based half-open interval as people read it: 1-based, with its last base."""
+    return f"{start + 1:,}" if end == start + 1 else f"{start + 1:,}-{end:,}"
+
+
 def boxes(ends: tuple[np.ndarray, np.ndarray], lanes: np.ndarray, texts: list[str], **options: object) -> go.Bar:
     """Draw boxes on lanes.
 

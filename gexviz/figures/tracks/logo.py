@@ -53,11 +53,11 @@ class LogoTrack:
             what = "value" if "value" in rows else "height"
             note = binning.in_words(what, step) or ("" if "value" in rows else "largest |height| of each base")
             note += ("; " if note else "") + f"letters below {LETTERS_BELOW} bp"
-            drawn: list[go.Bar | go.Scatter] = list(traces)
+            drawn: list[go.Bar | go.Scatter] = [*traces]
         else:
-            where = places(rows)
-            hover = logo_hover(rows, base_names(rows), where, self.unit)
-            drawn, reach, note = [*hover, *letters.letter_traces(letters_of(rows, where))], logo_span(rows), ""
+            where, reach, note = places(rows), logo_span(rows), ""
+            hover = logo_hover(rows, base_names(rows), where, reach, self.unit)
+            drawn = [hover, *letters.letter_traces(letters_of(rows, where))]
         axis = {"title": self.unit, "range": reach}
         return Drawn([*drawn, *bars.insertion_marks(rows, bars.near_top(reach))], self.height, axis, note)
 
@@ -80,34 +80,30 @@ def logo_span(rows: pd.DataFrame) -> list[float]:
     return span(ends, above=0.14)
 
 
-def logo_hover(rows: pd.DataFrame, names: list[str], where: Places, unit: str) -> list[go.Bar]:
-    """Make invisible bars that answer the mouse: letters themselves are lines."""
-    if rows.empty:
-        return []
-    unit = words.safe(unit)
+def logo_hover(rows: pd.DataFrame, names: list[str], where: Places, reach: list[float], unit: str) -> go.Bar:
+    """Make invisible bars, as high as the axis, that answer the mouse: letters themselves are lines."""
     if "value" in rows:
-        values = rows["value"].to_numpy(dtype=float)
-        template = f"<b>%{{customdata}}</b><br>%{{y:.3g}} {unit}<extra></extra>"
-        return [_bar(where, values, names, template)]
-    heights = rows[BASES].to_numpy(dtype=float)
-    texts = [
-        f"{name}</b><br>" + "<br>".join(f"{b} {words.number(v, 4)}" for b, v in zip(BASES, row, strict=True))
-        for name, row in zip(names, heights, strict=True)
-    ]
-    top, bottom = np.fmax(heights, 0).sum(axis=1), np.fmin(heights, 0).sum(axis=1)
-    return [_bar(where, np.where(top >= -bottom, top, bottom), texts, f"<b>%{{customdata}} {unit}<extra></extra>")]
-
-
-def _bar(where: Places, values: np.ndarray, texts: list[str], template: str) -> go.Bar:
+        texts = [f"{name}</b><br>{_value(value)}" for name, value in zip(names, rows["value"], strict=True)]
+    else:
+        heights = rows[BASES].to_numpy(dtype=float)
+        texts = [
+            f"{name}</b><br>" + "<br>".join(f"{b} {_value(v)}" for b, v in zip(BASES, row, strict=True))
+            for name, row in zip(names, heights, strict=True)
+        ]
     return go.Bar(
         x=where.middle,
-        y=values.astype(np.float32),
+        y=np.full(len(rows), reach[1] - reach[0]),
+        base=reach[0],
         width=where.width,
         marker={"color": "rgba(0,0,0,0)", "line": {"width": 0}},
         customdata=texts,
-        hovertemplate=template,
+        hovertemplate=f"<b>%{{customdata}} {words.safe(unit)}<extra></extra>",
         showlegend=False,
     )
+
+
+def _value(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _with_value(rows: pd.DataFrame) -> pd.DataFrame:

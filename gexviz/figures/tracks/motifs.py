@@ -16,7 +16,13 @@ from gexviz.figures.tracks.lanes import Named, boxes, name_labels, pack_named
 LANE = 24
 """Height of a lane, px."""
 
-LOOKS = {"": (theme.SKY, ""), "gained": (theme.POSITIVE[0], "+"), "lost": (theme.NEGATIVE[0], "−")}
+LOOKS = {
+    "": (theme.SKY, ""),
+    "gained": (theme.POSITIVE[0], "+"),
+    "stronger": (theme.POSITIVE[0], "↑"),
+    "lost": (theme.NEGATIVE[0], "−"),
+    "weaker": (theme.NEGATIVE[0], "↓"),
+}
 """Colour, and sign before the name."""
 
 MOST_LANES = 6
@@ -29,8 +35,8 @@ class MotifTrack:
     Attributes
     ----------
     hits : DataFrame
-        ``start``, ``end`` (0-based half-open), ``strand`` (+ or -), ``name``, ``score`` (larger is stronger), and if
-        known ``p`` and ``change``: gained, lost, or empty.
+        ``start``, ``end`` (0-based half-open), ``strand`` (+ or -), ``motif``, ``score`` (bits), and if known ``p`` and
+        ``change``: gained, lost, stronger, weaker, or empty.
     name : str
     most : int
         Hits above which the strongest are drawn.
@@ -69,7 +75,8 @@ class MotifTrack:
         fit = named.lanes < MOST_LANES
         hits, named = hits[fit], Named(named.lanes[fit], named.before[fit])
         left_out = f"{len(hits):,} of {len(found):,}, the strongest that fit" if len(hits) < len(found) else ""
-        signs = "+ gained, − lost" if any(_changes(hits)) else ""
+        changes = _changes(hits)
+        signs = ", ".join(f"{sign} {change}" for change, (_, sign) in LOOKS.items() if sign and change in changes)
         return hits, named, joined(left_out, signs)
 
 
@@ -87,12 +94,12 @@ def _changes(hits: pd.DataFrame) -> list[str]:
 def _names(hits: pd.DataFrame) -> list[str]:
     return [
         f"{LOOKS[c][1]}{name} {'◂' if strand == '-' else '▸'}"
-        for c, name, strand in zip(_changes(hits), hits["name"], hits["strand"], strict=True)
+        for c, name, strand in zip(_changes(hits), hits["motif"], hits["strand"], strict=True)
     ]
 
 
 def _text(hit: dict[Hashable, Any]) -> str:
-    parts = [f"<b>{words.safe(hit['name'])}</b> ({hit['strand']} strand)"]
+    parts = [f"<b>{words.safe(hit['motif'])}</b> ({hit['strand']} strand)"]
     parts.append(f"{hit['start'] + 1:,}-{hit['end']:,}")
     parts.append(f"score {hit['score']:.3g}")
     if "p" in hit:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from gexviz.figures import theme, words
 from gexviz.figures.tracks.base import MOST, Drawn, Region, overlapping, span
-from gexviz.figures.tracks.lanes import Named, boxes, name_labels, pack_named
+from gexviz.figures.tracks.lanes import Named, boxes, name_labels, pack_named, place_name
 
 LANE = 22
 """Height of a lane, px."""
@@ -77,7 +77,7 @@ class UserTrack:
             y=values,
             width=right - left,
             marker={"color": LOOK, "line": {"width": 0}},
-            customdata=[f"{a + 0.5:,.0f}-{b - 0.5:,.0f}" for a, b in zip(left, right, strict=True)],
+            customdata=[place_name(int(a - 0.5), int(b - 0.5)) for a, b in zip(left, right, strict=True)],
             hovertemplate=f"<b>%{{customdata}}</b><br>%{{y:.4g}} {words.safe(self.unit)}<extra></extra>",
             showlegend=False,
         )
@@ -104,7 +104,7 @@ class UserTrack:
         rows, named, note = self._placed(region)
         names = _names(rows)
         texts = [
-            f"<b>{words.safe(name)}</b><br>{start + 1:,}-{end:,}" if name else f"{start + 1:,}-{end:,}"
+            (f"<b>{words.safe(name)}</b><br>" if name else "") + place_name(start, end)
             for name, start, end in zip(names, rows["start"], rows["end"], strict=True)
         ]
         left, right = _ends(rows, region)
