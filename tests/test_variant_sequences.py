@@ -50,7 +50,7 @@ def pairs(found: VariantSequences, variant: int, carried) -> tuple[Counter, int]
     out = Counter()
     for background in carried:
         without, with_alt = background.sequence.copy(), background.sequence.copy()
-        if (at := background.index[k]) >= 0:
+        if (at := background.at[k]) >= 0:
             without[at], with_alt[at] = found.substitution_bases[k]
         out[without.tobytes(), with_alt.tobytes()] += int(background.copies.sum())
     return out, 0
@@ -242,3 +242,23 @@ def test_a_deletion_that_nobody_has_finds_its_flank(tmp_path):
     at = changed.index(sequence[9_000:9_100])
     assert swaps.with_alt[0].tobytes().decode() == changed[at - 4_000 : at + 1_000]
     assert swaps.copies.tolist() == [2]
+
+
+@pytest.mark.real
+def test_the_dense_panel_around_tango2(real_cohort):
+    """Setting or unsetting what a real haplotype has gives that haplotype back; copies are those of the calls."""
+    genotypes = Genotypes([real_cohort / "genotypes.dense-20.0Mb.vcf.gz"])
+    reference = Reference(real_cohort / "reference.fa.gz")
+    window = Window("22", 20_004_537 - 7_000, 20_004_537 + 3_500, "+", 6_999)
+    found = read_variant_sequences(genotypes, reference, window)
+    made = build_haplotypes(genotypes, reference, window)
+    assert {c.sequence.tobytes() for c in found.carried} == {s.tobytes() for s in made.sequences}
+    assert len(found.variants) > 90 and len(found.substitutions) < len(found.variants)
+    assert (found.dosages == found.alt_calls).all() and (found.variants["status"] == "ok").all()
+    carried = {c.sequence.tobytes(): int(c.copies.sum()) for c in found.carried}
+    for v in range(len(found.variants)):
+        on, left_out = pairs(found, v, found.carried)
+        assert left_out == 0 and on.total() == 2 * len(found.samples)
+        with_alt = sum(carried.get(b, 0) for _, b in on)
+        without = sum(carried.get(a, 0) for a, _ in on)
+        assert (with_alt, without) == (found.dosages[v].sum(), 2 * len(found.samples) - found.dosages[v].sum())
