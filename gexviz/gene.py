@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,14 +13,18 @@ import pandas as pd
 from gexviz.cohort.haplotypes import Haplotypes
 from gexviz.errors import GexvizError
 from gexviz.lazy import lazy
-from gexviz.models.base import GeneLocus, PredictsDosages
+from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from gexviz.analysis.gradients import GradientSettings
+    from gexviz.explaining.effects import DriverVariants, Effects
+    from gexviz.explaining.epistasis import Interactions
     from gexviz.explaining.gradients import Gradients
     from gexviz.explaining.ism import Ism
+    from gexviz.explaining.locus import Locus
+    from gexviz.explaining.motifs import Seqlets
     from gexviz.study import Study
     from gexviz.tasks import Progress
 
@@ -28,6 +33,12 @@ looked_into = lazy("gexviz.explaining.target")
 regions = lazy("gexviz.explaining.regions")
 ism = lazy("gexviz.explaining.ism")
 gradients = lazy("gexviz.explaining.gradients")
+effects = lazy("gexviz.explaining.effects")
+epistasis = lazy("gexviz.explaining.epistasis")
+loci = lazy("gexviz.explaining.locus")
+motifs = lazy("gexviz.explaining.motifs")
+meme = lazy("gexviz.analysis.meme")
+tracks = lazy("gexviz.figures.tracks.base")
 
 
 class Gene:
@@ -36,18 +47,18 @@ class Gene:
     Attributes
     ----------
     id, name : str
-    locus : GeneLocus
+    place : GeneLocus
         0-based coordinates.
     """
 
-    def __init__(self, study: Study, locus: GeneLocus) -> None:
+    def __init__(self, study: Study, place: GeneLocus) -> None:
         self.study = study
-        self.locus = locus
-        self.id = locus.id
-        self.name = locus.name
+        self.place = place
+        self.id = place.id
+        self.name = place.name
 
     def __repr__(self) -> str:
-        where = f"{self.locus.contig}:{self.locus.start + 1:,}-{self.locus.end:,} ({self.locus.strand})"
+        where = f"{self.place.contig}:{self.place.start + 1:,}-{self.place.end:,} ({self.place.strand})"
         return f"Gene {self.name} ({self.id}), {where}, of {self.study.name}"
 
     @property
@@ -95,8 +106,8 @@ class Gene:
         """What a model may use of the contig: its input window, or its cis window; 0-based half-open."""
         opened = self.study.model(model)
         if isinstance(opened, PredictsDosages):
-            return opened.cis_region(self.locus)
-        window = self.study.window(model, self.locus)
+            return opened.cis_region(self.place)
+        window = self.study.window(model, self.place)
         return window.start, window.end
 
     def variants(self, model: str) -> pd.DataFrame:
@@ -111,8 +122,8 @@ class Gene:
         """
         table, dosages = self.read_dosages(model)
         frequency = _frequency(dosages)
-        sign = 1 if self.locus.strand == "+" else -1
-        table = table.assign(frequency=frequency, distance=sign * (table["position"] - self.locus.tss))
+        sign = 1 if self.place.strand == "+" else -1
+        table = table.assign(frequency=frequency, distance=sign * (table["position"] - self.place.tss))
         return table[(frequency > 0) & (frequency < 1)].set_index("variant")
 
     def read_dosages(self, model: str) -> tuple[pd.DataFrame, np.ndarray]:
@@ -146,8 +157,8 @@ class Gene:
         opened = self.study.model(model)
         if not isinstance(opened, PredictsDosages):
             raise GexvizError(f"{model} has no variant weights", expected="a linear model, as of family predictdb")
-        variants, dosages = self._read(*opened.cis_region(self.locus))
-        return opened.predict_dosages(self.locus, variants, dosages).weights
+        variants, dosages = self._read(*opened.cis_region(self.place))
+        return opened.predict_dosages(self.place, variants, dosages).weights
 
     # -- why the prediction is what it is ------------------------------------------------------------------------------
 
@@ -185,7 +196,7 @@ class Gene:
         GexvizError
             For a region that is not inside the window, a model that reads no sequence, a gene that it can't serve.
         """
-        target = looked_into.target(self.study, model, self.locus, sample=sample, copy=copy)
+        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
         where = regions.parse_region(region, target.background.window)
         return ism.mutagenesis(target, where, plain=plain, progress=progress)
 
@@ -222,9 +233,112 @@ class Gene:
         GexvizError
             As for :meth:`ism`, and for a model without gradients.
         """
-        target = looked_into.target(self.study, model, self.locus, sample=sample, copy=copy)
+        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
         where = regions.parse_region(region, target.background.window)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
+
+    def effects(self, model: str, *, progress: Progress | None = None) -> Effects:
+        """What each variant of the model's window does to the prediction, on the reference and across haplotypes.
+
+        Returns
+        -------
+        Effects
+            ``.table`` (a row a variant), ``.drivers``, ``.additivity``, ``.figure()``, ``.additivity_figure()``.
+        """
+        return effects.variant_effects(self.study, model, self.place, progress=progress)
+
+    def drivers(self, model: str, *, progress: Progress | None = None) -> DriverVariants:
+        """Which variants make the differences between people's predictions (Sasse et al. 2023)."""
+        return effects.DriverVariants(self.effects(model, progress=progress))
+
+    def epistasis(
+        self,
+        model: str,
+        variants: Sequence[str],
+        *,
+        haplotype: tuple[str, Literal[1, 2]] | None = None,
+        progress: Progress | None = None,
+    ) -> Interactions:
+        """Pairwise epistasis of 2 to 12 variants, on the reference or on (sample, copy)."""
+        return epistasis.interactions(
+            self.study, model, self.place, variants, haplotype=haplotype, progress=progress
+        )
+
+    def motifs(
+        self,
+        attribution: Ism | Gradients,
+        file: str | Path,
+        *,
+        threshold: float = 0.01,
+        n: int = 3,
+    ) -> Seqlets:
+        """Seqlets of an attribution (from :meth:`ism` or :meth:`gradients`), and the motifs they look like.
+
+        Parameters
+        ----------
+        attribution : Ism or Gradients
+        file : path
+            Motifs in MEME format.
+        threshold : float
+            Of a seqlet's p-value.
+        n : int
+            Most similar motifs of each.
+        """
+        return motifs.find_seqlets(attribution, meme.read_motifs(file), threshold=threshold, n=n)
+
+    def motif_changes(
+        self, model: str, variants: Sequence[str], file: str | Path, *, threshold: float = 1e-4
+    ) -> pd.DataFrame:
+        """Motif sites that variants make, break, strengthen or weaken on the reference.
+
+        Columns of :func:`gexviz.explaining.motifs.changed_sites`; `file` holds motifs in MEME format.
+        """
+        found = effects.read_sequences(self.study, model, self.place)
+        return motifs.changed_sites(found, variants, meme.read_motifs(file), threshold=threshold)
+
+    def locus(
+        self,
+        model: str | None = None,
+        region: str | None = None,
+        *,
+        method: str = "ism",
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+        progress: Progress | None = None,
+    ) -> Locus:
+        """Genes, variants and attribution of a region on one axis; what is not stored is computed.
+
+        Parameters
+        ----------
+        model : str, optional
+            The study's first that reads sequence if not given.
+        region, sample, copy
+            As for :meth:`ism`.
+        method : str
+            ``ism``, or a method of :meth:`gradients`.
+        progress : Progress, optional
+
+        Returns
+        -------
+        Locus
+            ``.figure()``; ``.zoomed(start, end)``; ``.adding(...)`` adds a second haplotype, motifs, own tracks.
+        """
+        name = self._reads_sequence() if model is None else model
+        if method == "ism":
+            shown: Ism | Gradients = self.ism(name, region, sample=sample, copy=copy, progress=progress)
+        else:
+            shown = self.gradients(name, region, method=method, sample=sample, copy=copy, progress=progress)
+        where = tracks.Region(shown.labels.contig, *shown.region)
+        genes, exons = loci.genes_around(self.study, where)
+        table = self.effects(name, progress=progress).table
+        return loci.Locus(shown.labels, where, genes, exons, effects=table, attribution=shown)
+
+    def _reads_sequence(self) -> str:
+        """The study's first model that reads sequence."""
+        for name in self.study.model_names:
+            if isinstance(self.study.model(name), PredictsSequences):
+                return name
+        raise GexvizError("the study has no model that reads sequence", file=self.study.config.path)
 
     def figure(self, models: Sequence[str] | None = None, *, colour_by: str = "population") -> go.Figure:
         """Predicted against observed, a panel a model, a point a person."""
@@ -240,7 +354,7 @@ class Gene:
 
     def _read(self, start: int, end: int) -> tuple[pd.DataFrame, np.ndarray]:
         genotypes = self.study.cohort.genotypes
-        return genotypes.read(self.locus.contig, start, end, list(self.study.samples.index)).dosages()
+        return genotypes.read(self.place.contig, start, end, list(self.study.samples.index)).dosages()
 
 
 def _frequency(dosages: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ def test_it_opens(study):
     assert len(study.samples) == 330 and len(study.genes) == 608
     assert study.samples["population"].value_counts().to_dict() == {"TSI": 90, "FIN": 86, "CEU": 77, "GBR": 77}
     gene = study.gene("TANGO2")
-    assert gene.id == "ENSG00000183597.11" and gene.locus.tss == 20_004_536
+    assert gene.id == "ENSG00000183597.11" and gene.place.tss == 20_004_536
     assert study.gene("ENSG00000183597").id == study.gene("ENSG00000183597.11").id == gene.id
     tss = study.genes.loc[study.genes["tss"] < study.cohort.reference.contigs["22"], "tss"]
     assert sum(chr(study.cohort.reference.fetch("22", t, t + 1)[0]) != "N" for t in tss) == 98

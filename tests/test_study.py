@@ -291,7 +291,7 @@ def test_variants_and_dosages_of_a_gene(toml):
     variants = gene.variants("net")
     start, end = gene.region("net")
     assert len(variants) and variants["position"].between(start, end - 1).all()
-    assert (variants["distance"] == gene.locus.tss - variants["position"]).all()  # minus strand
+    assert (variants["distance"] == gene.place.tss - variants["position"]).all()  # minus strand
     dosages = gene.dosages(variants.index[:2])
     np.testing.assert_allclose(dosages.mean() / 2, variants["frequency"].iloc[:2])
     with pytest.raises(GexvizError, match="not in the study's genotypes"):

@@ -16,6 +16,7 @@ from gexviz.explaining.regions import region_text
 from gexviz.explaining.target import Labels
 from gexviz.figures.additivity import additivity_figure
 from gexviz.figures.comparison import Labels as FigureLabels
+from gexviz.figures.drivers import running_figure
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.variants import VariantTrack
@@ -78,6 +79,10 @@ class Effects:
         lines = [self.drivers_line]
         return locus_figure([track], Region(self.labels.contig, *self.region), title=self.labels.title(), lines=lines)
 
+    def running_figure(self) -> go.Figure:
+        """How the correlation with the full prediction grows as variants are added, the largest effect first."""
+        return running_figure(self.table, title=self.labels.title(), lines=(self.drivers_line,))
+
     def additivity_figure(self, *, effect: str = "reference") -> go.Figure:
         """Each person's prediction against the sum of their variants' effects."""
         table = pd.DataFrame({"additive": self.people[f"sum_{effect}"], "full": self.people["prediction"]})
@@ -88,6 +93,51 @@ class Effects:
         where = region_text(self.labels.contig, *self.region)
         what = f"Effects of {len(self.table):,} variants on {self.labels.model} at {self.labels.gene}"
         return f"{what}, {where}; {self.drivers_line}"
+
+
+@dataclass(frozen=True, eq=False)
+class DriverVariants:
+    """Which variants make the differences between people's predictions (Sasse et al. 2023).
+
+    Attributes
+    ----------
+    effects : Effects
+        Of all variants.
+    """
+
+    effects: Effects
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The drivers, the one with the largest rise first; columns of :attr:`Effects.table`."""
+        return self.effects.drivers
+
+    @property
+    def main(self) -> str | None:
+        """The main driver."""
+        return self.effects.facts["main"]
+
+    @property
+    def approximation_r(self) -> float:
+        """Correlation of the sum of dosage x effect over all variants with the full prediction."""
+        return float(self.effects.facts["approximation_r"])
+
+    @property
+    def drivers_only_r(self) -> float:
+        """The same of the sum over the drivers alone; NaN without any."""
+        return float(self.effects.facts["drivers_only_r"])
+
+    @property
+    def reason(self) -> str:
+        """Why there are no drivers to find; empty if there are."""
+        return str(self.effects.facts["drivers_reason"])
+
+    def figure(self) -> go.Figure:
+        """How the correlation with the full prediction grows as variants are added, the largest effect first."""
+        return self.effects.running_figure()
+
+    def __repr__(self) -> str:
+        return f"Drivers of {self.effects.labels.model} at {self.effects.labels.gene}; {self.effects.drivers_line}"
 
 
 def variant_effects(study: Study, model: str, locus: GeneLocus, *, progress: Progress | None = None) -> Effects:

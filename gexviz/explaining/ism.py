@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,16 @@ import plotly.graph_objects as go
 from gexviz.explaining.regions import region_text
 from gexviz.explaining.target import Labels, Target, on_genome
 from gexviz.figures.locus import locus_figure
-from gexviz.figures.tracks.base import Region
+from gexviz.figures.tracks.base import Region, Track
 from gexviz.figures.tracks.ism import IsmTrack
 from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.files import written_whole
 from gexviz.lazy import lazy
 from gexviz.results import Part
 from gexviz.tasks import Progress
+
+if TYPE_CHECKING:
+    from gexviz.analysis.ism import Mutagenesis
 
 ism = lazy("gexviz.analysis.ism")
 
@@ -87,7 +91,7 @@ class Ism:
 
     def figure(self) -> go.Figure:
         """Heatmap of the region, and the base that is there as high as it matters, a letter below 300 bp."""
-        tracks = [
+        tracks: list[Track] = [
             IsmTrack(self.bases, self.labels.unit),
             LogoTrack(self.importance, self.labels.unit, "Minus the mean of the three substitutions"),
         ]
@@ -175,7 +179,7 @@ def _key(target: Target, plain: bool) -> str:  # noqa: FBT001
     return target.key("ism", ism.SCHEMA, plain)
 
 
-def _computed(running: ism.Mutagenesis, chunks: list[int], length: int) -> dict[str, Part]:
+def _computed(running: Mutagenesis, chunks: list[int], length: int) -> dict[str, Part]:
     index = np.concatenate([np.arange(c * CHUNK, min((c + 1) * CHUNK, length)) for c in chunks])
     found = running.saturation(index)
     facts = {"method": found.method, "reason": found.reason}

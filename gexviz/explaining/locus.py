@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -99,6 +99,23 @@ class Locus:
     def zoomed(self, start: int, end: int) -> Locus:
         """The same of a part of the region, 0-based half-open."""
         return replace(self, region=Region(self.region.contig, start, end))
+
+    def adding(
+        self,
+        *,
+        other: Ism | Gradients | None = None,
+        motifs: pd.DataFrame | None = None,
+        own: Sequence[UserTrack] = (),
+        chosen: Collection[str] = (),
+    ) -> Locus:
+        """The same with more on it; what is not given stays as it is."""
+        return replace(
+            self,
+            other=self.other if other is None else other,
+            motifs=self.motifs if motifs is None else motifs,
+            own=(*self.own, *own),
+            chosen=chosen or self.chosen,
+        )
 
     def _highlight(self) -> tuple[int, int] | None:
         """Place of the one chosen variant."""

@@ -210,23 +210,23 @@ def _variants_of(study: Study, gene: Gene, model: str) -> pd.DataFrame:
     if linear or opened.spec.window is not None:
         start, end = gene.region(model)
     else:  # nothing is known of its input
-        start, end = gene.locus.tss - NEAR, gene.locus.tss + NEAR
-    block = study.cohort.genotypes.read(gene.locus.contig, max(0, start), end, list(study.samples.index))
+        start, end = gene.place.tss - NEAR, gene.place.tss + NEAR
+    block = study.cohort.genotypes.read(gene.place.contig, max(0, start), end, list(study.samples.index))
     variants, dosages = block.dosages()
     known = ~np.isnan(dosages)
-    sign = 1 if gene.locus.strand == "+" else -1
+    sign = 1 if gene.place.strand == "+" else -1
     table = pd.DataFrame(
         {
-            "distance": sign * (variants["position"].to_numpy() - gene.locus.tss),
+            "distance": sign * (variants["position"].to_numpy() - gene.place.tss),
             "frequency": np.where(known, dosages, 0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1),
             "weight": np.nan,
             "model": model,
         },
         index=pd.Index(variants["variant"], name="variant"),
     )
-    if not isinstance(opened, PredictsDosages) or opened.unavailable(gene.locus):
+    if not isinstance(opened, PredictsDosages) or opened.unavailable(gene.place):
         return table.iloc[:0] if linear else table
-    weights = opened.predict_dosages(gene.locus, variants, dosages).weights.set_index("variant")["weight"]
+    weights = opened.predict_dosages(gene.place, variants, dosages).weights.set_index("variant")["weight"]
     table = table.loc[table.index.isin(weights.index)]
     return table.assign(weight=weights.reindex(table.index))
 
