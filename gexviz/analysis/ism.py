@@ -6,14 +6,17 @@ prediction is the mean of both strands, so is its effect.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from gexviz.analysis.incremental import Incremental, NotIncremental
 from gexviz.analysis.prediction import predict_sequences
 from gexviz.errors import GexvizError
-from gexviz.models.base import PredictsSequences
+from gexviz.models.base import Differentiable, PredictsSequences
+from gexviz.models.onehot import one_hot, reverse_complement_one_hot
 
 Progress = Callable[[int, int, str], None]
 Centring = Literal["raw", "alternatives", "four"]
@@ -23,7 +26,11 @@ SCHEMA = 1
 
 _BASES = np.frombuffer(b"ACGT", dtype=np.uint8)
 _UPPER = 0xDF  # clears the bit that makes a letter lower case
-_STEP = 1_024  # mutants between two calls of progress
+_TOLERANCE = 1e-5  # of what is recomputed against whole forward passes, on outputs of order 1
+_LARGEST_SHARE = 0.7  # of the whole network's work; from there on plain batches are as fast
+_FIRST_CHECKS, _LATER_CHECKS = 4, 1
+_FIRST_STEP = 256  # mutants
+_SECONDS = 1.0  # between two calls of progress, about
 _LABEL = "mutagenesis"
 _NO_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_cpu")
 
@@ -52,6 +59,9 @@ class Saturation(NamedTuple):
 class Mutagenesis:
     """One sequence and one model, ready to be asked for the effects of mutations; what they share is computed once.
 
+    Only what each mutation reaches is recomputed, where the model's network can be traced and that saves work. A few
+    mutants of every call go through the whole network too; if any differs, all do from then on.
+
     Parameters
     ----------
     model : PredictsSequences
@@ -75,10 +85,17 @@ class Mutagenesis:
         if sequence.dtype != np.uint8 or sequence.ndim != 1:
             raise ValueError(f"a sequence is uint8 (length,), not {sequence.dtype} {sequence.shape}")
         self._model, self._sequence = model, sequence & _UPPER
-        self.method: Literal["incremental", "plain"] = "plain"
-        self.reason: str | None = "asked for" if plain else "not built"
-        self.original = float(predict_sequences(model, self._sequence[None])[0])
-        self.forwards = 1
+        self._strands = 2 if model.spec.strand == "rc_mean" else 1
+        self._engines: list[Incremental] = []
+        self._checks = _FIRST_CHECKS
+        self.forwards = self._strands
+        self.original = float(predict_within_memory(model, self._sequence[None])[0])
+        self.reason: str | None = "asked for" if plain else self._prepare()
+
+    @property
+    def method(self) -> Literal["incremental", "plain"]:
+        """Whether only what each mutation reaches is recomputed, or the whole network."""
+        return "plain" if self.reason else "incremental"
 
     def substitutions(self, index: np.ndarray, base: np.ndarray, *, progress: Progress | None = None) -> np.ndarray:
         """Effects of single-base substitutions.
@@ -95,16 +112,22 @@ class Mutagenesis:
         Returns
         -------
         ndarray, float64 (n,)
-            Exactly 0 where the base is the one that is there.
+            Altered - original; exactly 0 where the base is the one that is there.
+
+        Raises
+        ------
+        GexvizError
+            If memory runs out with the smallest batch.
         """
         index, base = self._checked(index, base)
         effects = np.zeros(len(index))
         changed = np.flatnonzero(self._sequence[index] != base)
-        for begin in range(0, len(changed), _STEP):
-            rows = changed[begin : begin + _STEP]
-            effects[rows] = self._plain(index[rows], base[rows])
-            if progress is not None:
-                progress(min(begin + _STEP, len(changed)), len(changed), _LABEL)
+        changed = changed[np.argsort(index[changed], kind="stable")]
+        if self.method == "incremental":
+            effects[changed] = _in_steps(self._incremental, index[changed], base[changed], progress)
+            self._check(index[changed], base[changed], effects[changed])
+        if self.method == "plain":
+            effects[changed] = _in_steps(self._plain, index[changed], base[changed], progress)
         return effects
 
     def saturation(self, index: np.ndarray, *, progress: Progress | None = None) -> Saturation:
@@ -122,7 +145,7 @@ class Mutagenesis:
         Saturation
         """
         before = self.forwards
-        index = np.asarray(index)
+        index = np.asarray(index, dtype=np.int64)
         effects = self.substitutions(np.repeat(index, 4), np.tile(_BASES, len(index)), progress=progress)
         delta = effects.reshape(-1, 4).astype(np.float32)
         return Saturation(delta, self.method, self.reason, self.forwards - before)
@@ -138,12 +161,106 @@ class Mutagenesis:
             raise ValueError("substitutions are to A, C, G or T")
         return index, base
 
+    def _prepare(self) -> str | None:
+        """Make an engine for each strand; say why not, where that can't be or saves nothing."""
+        if not isinstance(self._model, Differentiable):
+            return f"{self._model.spec.name} does not show its network"
+        policy = self._model.spec.n_policy
+        self._onehot = one_hot(self._sequence[None], policy)[0]
+        strands = [self._onehot, reverse_complement_one_hot(self._onehot)][: self._strands]
+        try:
+            engines = [Incremental(self._model.network(), strand) for strand in strands]
+        except NotIncremental as error:
+            return str(error)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return "there is not enough memory to keep the values of every layer"
+        self.forwards += 2 * len(engines)
+        if engines[0].share > _LARGEST_SHARE:
+            return "a mutation reaches nearly all that the network computes: nothing can be saved"
+        if not abs(np.mean([engine.result for engine in engines]) - self.original) <= self._tolerance():
+            return "the network does not give what the model predicts"
+        self._engines = engines
+        return None
+
+    def _tolerance(self) -> float:
+        return _TOLERANCE * max(1.0, abs(self.original))
+
+    def _check(self, index: np.ndarray, base: np.ndarray, effects: np.ndarray) -> None:
+        """Compare a few mutants with plain forward passes; turn to these where they differ."""
+        rows = np.random.default_rng(len(index)).permutation(len(index))[: self._checks]
+        self._checks = _LATER_CHECKS
+        if not np.isfinite(effects).all():
+            self.reason = "recomputing only what mutations reach gave values that are not finite"
+        elif len(rows):
+            worst = np.abs(self._plain(index[rows], base[rows]) - effects[rows]).max()
+            if not worst <= self._tolerance():
+                self.reason = f"recomputing only what mutations reach differed by {worst:.1e} from whole forward passes"
+
+    def _incremental(self, index: np.ndarray, base: np.ndarray) -> np.ndarray:
+        """Effects by recomputing what each mutation reaches; index ascends."""
+        effects = np.empty(len(index))
+        wanted = one_hot(base[:, None], "zero")[:, :, 0] - self._onehot.T[index]
+        first = np.flatnonzero(np.diff(index, prepend=-1))
+        mutants = np.diff(first, append=len(index))
+        for m in np.unique(mutants):
+            rows = first[mutants == m][:, None] + np.arange(m)
+            effects[rows] = self._strands_mean(index[rows[:, 0]], wanted[rows])
+        return effects
+
+    def _strands_mean(self, places: np.ndarray, delta: np.ndarray) -> np.ndarray:
+        """Effects (n, m) of changes of the one-hot (n, m, 4): the mean of those on each strand."""
+        last = len(self._sequence) - 1
+        asked = [(places, delta), (last - places, np.ascontiguousarray(delta[:, :, ::-1]))]
+        parts = [_within_memory(engine, *question) for engine, question in zip(self._engines, asked, strict=False)]
+        return np.mean(parts, axis=0)
+
     def _plain(self, index: np.ndarray, base: np.ndarray) -> np.ndarray:
         """Effects through the whole network."""
         mutants = np.repeat(self._sequence[None], len(index), axis=0)
         mutants[np.arange(len(index)), index] = base
-        self.forwards += len(index)
+        self.forwards += len(index) * self._strands
         return predict_within_memory(self._model, mutants) - self.original
+
+
+def _in_steps(
+    effects: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    index: np.ndarray,
+    base: np.ndarray,
+    progress: Progress | None,
+) -> np.ndarray:
+    """Do some mutants at a time, as many as take about a second, and tell the progress."""
+    done, size, parts = 0, _FIRST_STEP, []
+    while done < len(index):
+        begin = time.perf_counter()
+        parts.append(effects(index[done : done + size], base[done : done + size]))
+        done += len(parts[-1])
+        if progress is not None:
+            progress(done, len(index), _LABEL)
+        size = _next_size(size, time.perf_counter() - begin)
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _next_size(size: int, seconds: float) -> int:
+    if seconds < _SECONDS / 2:
+        return size * 4
+    return max(1, size // 2) if seconds > 2 * _SECONDS else size
+
+
+def _within_memory(engine: Incremental, places: np.ndarray, delta: np.ndarray) -> np.ndarray:
+    """Ask an engine, in smaller batches where memory runs out."""
+    while True:
+        try:
+            return engine.effects(places, delta)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            if not engine.use_less_memory():
+                raise GexvizError(
+                    "mutagenesis runs out of memory with the smallest batch",
+                    remedy="close other programs, or use a machine with more memory",
+                ) from error
 
 
 def substitution_effects(

@@ -1,0 +1,124 @@
+"""What a batch of mutations changes at one node of a network: a window of a fixed width for each, at its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+Rows = slice | torch.Tensor
+
+
+class Site:
+    """A node of the network whose value has a length axis along which changes stay local.
+
+    Attributes
+    ----------
+    length, channels : int
+    transposed : bool
+        Whether the network holds it as (batch, length, channels).
+    base : torch.Tensor or None, float (length, channels)
+        Its value for the unmutated sequence, where anything needs it.
+    """
+
+    def __init__(self, length: int, channels: int, *, transposed: bool = False) -> None:
+        self.length, self.channels, self.transposed = length, channels, transposed
+        self.base: torch.Tensor | None = None
+
+    def window(self, lo: np.ndarray, width: int) -> torch.Tensor:
+        """Unmutated values, (places, 1, width, channels); what is outside is a copy of the edge."""
+        assert self.base is not None
+        rows = np.clip(lo[:, None] + np.arange(width), 0, self.length - 1)
+        index = torch.from_numpy(rows.reshape(-1)).to(self.base.device)
+        return self.base.index_select(0, index).view(len(lo), 1, width, self.channels)
+
+    def outside(self, lo: np.ndarray, width: int) -> torch.Tensor | None:
+        """Which of the windows' positions don't exist, bool (places, 1, width, 1); None if all do."""
+        if not len(lo) or (lo.min() >= 0 and lo.max() + width <= self.length):
+            return None
+        positions = lo[:, None] + np.arange(width)
+        return torch.from_numpy((positions < 0) | (positions >= self.length))[:, None, :, None]
+
+    def as_network(self, values: torch.Tensor) -> torch.Tensor:
+        """From (places, mutants, width, channels) to the network's (batch, channels, width)."""
+        flat = values.flatten(0, 1)
+        return flat if self.transposed else flat.transpose(1, 2)
+
+    def from_network(self, values: torch.Tensor, places: int) -> torch.Tensor:
+        """The reverse of :meth:`as_network`."""
+        rows = values if self.transposed else values.transpose(1, 2)
+        return rows.unflatten(0, (places, -1))
+
+
+class Change:
+    """Windows of a site for a batch of mutants, as differences or as new values; each is made of the other when asked.
+
+    Outside of the site (windows may stick out at its ends) differences are 0 and values are anything finite.
+
+    Parameters
+    ----------
+    site : Site
+    lo : ndarray, int64 (places,)
+        Where each window starts.
+    delta, value : torch.Tensor, (places, mutants, width, channels)
+        One of them.
+    """
+
+    def __init__(
+        self, site: Site, lo: np.ndarray, *, delta: torch.Tensor | None = None, value: torch.Tensor | None = None
+    ) -> None:
+        self.site, self.lo = site, lo
+        self._delta, self._value = delta, value
+        either = delta if delta is not None else value
+        assert either is not None
+        self.width = int(either.shape[2])
+        if delta is not None and (outside := site.outside(lo, self.width)) is not None:
+            self._delta = delta.masked_fill(outside.to(delta.device), 0.0)
+
+    @property
+    def delta(self) -> torch.Tensor:
+        """Mutated - unmutated."""
+        if self._delta is None:
+            assert self._value is not None
+            self._delta = self._value - self.site.window(self.lo, self.width)
+            if (outside := self.site.outside(self.lo, self.width)) is not None:
+                self._delta.masked_fill_(outside.to(self._delta.device), 0.0)
+        return self._delta
+
+    @property
+    def value(self) -> torch.Tensor:
+        """Mutated."""
+        if self._value is None:
+            assert self._delta is not None
+            self._value = self._delta + self.site.window(self.lo, self.width)
+        return self._value
+
+    def placed(self, lo: np.ndarray, width: int) -> torch.Tensor:
+        """Differences in other windows, which hold these."""
+        if width == self.width and np.array_equal(lo, self.lo):
+            return self.delta
+        delta = self.delta
+        wider = delta.new_zeros((*delta.shape[:2], width, delta.shape[3]))
+        for shift, rows in groups(self.lo - lo):
+            wider[rows, :, shift : shift + self.width] = delta[rows]
+        return wider
+
+
+def union(windows: list[tuple[np.ndarray, int]]) -> tuple[np.ndarray, int]:
+    """The narrowest windows of one width that hold those of each list."""
+    lo = np.minimum.reduce([lo for lo, _ in windows])
+    hi = np.maximum.reduce([lo + width for lo, width in windows])
+    return lo, int((hi - lo).max(initial=1))
+
+
+def groups(key: np.ndarray) -> Iterator[tuple[int, Rows]]:
+    """Rows that have the same key: a slice where they are evenly spaced, so that no copy is needed."""
+    order = np.argsort(key, kind="stable")
+    values, first = np.unique(key[order], return_index=True)
+    for value, rows in zip(values.tolist(), np.split(order, first[1:]), strict=True):
+        step = int(rows[1] - rows[0]) if len(rows) > 1 else 1
+        if np.array_equal(rows, rows[0] + step * np.arange(len(rows))):
+            yield value, slice(int(rows[0]), int(rows[-1]) + 1, step)
+        else:
+            yield value, torch.from_numpy(rows)
