@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.figures import theme, words
-from gexviz.figures.tracks.places import base_names
+from gexviz.figures.tracks.places import base_names, insertion_numbers
 
 LIMIT = 5_000
 """Bases up to which each is a point; more are binned."""
@@ -46,6 +46,7 @@ def agreement_figure(
         The title has Pearson's r and n. The bases that differ most are named; the dashed line is where both are the
         same. A constant in one of the two has no r.
     """
+    table = table.assign(nth=insertion_numbers(table))
     known = table[np.isfinite(table["gradient"]) & np.isfinite(table["ism"])]
     x, y = known["ism"].to_numpy(dtype=float), known["gradient"].to_numpy(dtype=float)
     binned = len(known) > limit

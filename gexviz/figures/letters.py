@@ -58,7 +58,7 @@ def outline(letter: str) -> np.ndarray:
         Closed polygons, holes running the other way round, with a row of NaN after each.
     """
     font = font_manager.FontProperties(family="DejaVu Sans", weight="bold")
-    polygons = textpath.TextPath((0, 0), letter, size=1, prop=font).to_polygons()
+    polygons = textpath.TextPath((0, 0), letter, size=50, prop=font).to_polygons()
     points = np.concatenate(polygons)
     low, high = points.min(axis=0), points.max(axis=0)
     rows = [row for polygon in polygons for row in ((polygon - low) / (high - low), [[np.nan, np.nan]])]

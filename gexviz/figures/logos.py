@@ -7,9 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.figures import letters, theme, words
-from gexviz.figures.tracks.difference import aligned, ordinals_of_inserted
+from gexviz.figures.tracks.difference import aligned
 from gexviz.figures.tracks.logo import letters_of, logo_hover, logo_span
-from gexviz.figures.tracks.places import Places, base_names
+from gexviz.figures.tracks.places import Places, base_names, insertion_numbers
 
 ROW = 130
 """Height of a logo, px."""
@@ -40,7 +40,7 @@ def side_by_side_logos(
         Both on one scale. Each base has a column of its own: inserted bases have an empty one opposite, deleted bases
         too, and ticks count the reference's bases.
     """
-    columns = aligned(ref, alt)[["position", "ordinal"]]
+    columns = aligned(ref, alt)[["position", "nth"]]
     contig, pos, ref_allele, alt_allele = variant.rsplit(":", 3)
     spans = [logo_span(table) for table in (ref, alt)]
     reach = [min(low for low, _ in spans), max(high for _, high in spans)]
@@ -78,14 +78,14 @@ def side_by_side_logos(
 def _columns(table: pd.DataFrame, columns: pd.DataFrame) -> Places:
     """Find the column that each base stands in."""
     keys = pd.MultiIndex.from_frame(columns)
-    own = pd.MultiIndex.from_arrays([table["position"], ordinals_of_inserted(table)])
+    own = pd.MultiIndex.from_arrays([table["position"], insertion_numbers(table)])
     at = keys.get_indexer(own)
     return Places(at - 0.5, at + 0.5)
 
 
 def _ticks(columns: pd.DataFrame) -> np.ndarray:
     """Choose columns of reference bases at round positions, at most 7."""
-    bases = columns["ordinal"].to_numpy() == 0
+    bases = columns["nth"].to_numpy() == 0
     round_to = next(n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500) if n == 500 or bases.sum() / n <= 6)
     return np.flatnonzero(bases & ((columns["position"].to_numpy() + 1) % round_to == 0))
 

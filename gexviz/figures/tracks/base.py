@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from gexviz.figures.tracks.places import insertion_numbers
+
 MARKS = 20_000
 """Points, bars, boxes, heatmap cells and letters that a figure may have, so that browsers stay quick."""
 
@@ -101,10 +103,13 @@ class Track(Protocol):
 
 
 def within(table: pd.DataFrame, region: Region) -> pd.DataFrame:
-    """Rows of a table of bases (``position``, 0-based) that are in the region, in genome order."""
+    """Rows of a table with ``position`` (0-based) that are in the region, in genome order.
+
+    Tables of bases (``inserted``) get ``nth``: 0, or the number of an inserted base among those of its place.
+    """
     position = table["position"].to_numpy()
-    rows = table[(position >= region.start) & (position < region.end)]
-    return rows.sort_values("position", kind="stable")
+    rows = table[(position >= region.start) & (position < region.end)].sort_values("position", kind="stable")
+    return rows.assign(nth=insertion_numbers(rows)) if "inserted" in rows else rows
 
 
 def overlapping(table: pd.DataFrame, region: Region) -> pd.DataFrame:

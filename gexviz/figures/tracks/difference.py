@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from gexviz.figures import theme
 from gexviz.figures.tracks import bars, binning
 from gexviz.figures.tracks.base import MOST, Drawn, Region, joined, span, within
-from gexviz.figures.tracks.places import ordinals
+from gexviz.figures.tracks.places import insertion_numbers
 
 LOOKS = {
     "substituted": ("line-ns-open", theme.INK),
@@ -69,7 +69,7 @@ class DifferenceTrack:
         shared = both[both["ref_first"].notna() & both["ref_second"].notna()]
         rows = shared.assign(
             value=shared["value_second"] - shared["value_first"],
-            inserted=shared["ordinal"] > 0,
+            inserted=shared["nth"] > 0,
             ref=shared["ref_first"].where(
                 shared["ref_first"] == shared["ref_second"], shared["ref_first"] + "/" + shared["ref_second"]
             ),
@@ -88,22 +88,12 @@ def aligned(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``position``, ``ordinal`` (0 for a base of the reference, 1... for inserted ones), and all other columns with
+        ``position``, ``nth`` (0 for a base of the reference, 1... for inserted ones), and all other columns with
         ``_first`` and ``_second`` added, missing where a haplotype has no such base; in genome order.
     """
-    keyed = [
-        table.assign(ordinal=ordinals_of_inserted(table)).drop(columns="inserted") for table in (first, second)
-    ]
-    both = keyed[0].merge(keyed[1], on=["position", "ordinal"], how="outer", suffixes=("_first", "_second"))
-    return both.sort_values(["position", "ordinal"], kind="stable", ignore_index=True)
-
-
-def ordinals_of_inserted(table: pd.DataFrame) -> np.ndarray:
-    """Number the inserted bases of each place 1, 2...; bases of the reference are 0."""
-    inserted = table["inserted"].to_numpy(dtype=bool)
-    numbers = np.zeros(len(table), dtype=int)
-    numbers[inserted] = ordinals(table["position"].to_numpy()[inserted]) + 1
-    return numbers
+    keyed = [table.assign(nth=insertion_numbers(table)).drop(columns="inserted") for table in (first, second)]
+    both = keyed[0].merge(keyed[1], on=["position", "nth"], how="outer", suffixes=("_first", "_second"))
+    return both.sort_values(["position", "nth"], kind="stable", ignore_index=True)
 
 
 def differences(both: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
@@ -122,7 +112,7 @@ def differences(both: pd.DataFrame, names: tuple[str, str]) -> pd.DataFrame:
         against the reference in one of the two), ``text``. Neighbouring bases that are missing are one row.
     """
     first, second = (both[f"ref_{which}"].fillna("").to_numpy(dtype=object) for which in ("first", "second"))
-    inserted = both["ordinal"].to_numpy() > 0
+    inserted = both["nth"].to_numpy() > 0
     position = both["position"].to_numpy()
     rows = []
     for at in np.flatnonzero((first != second) & (first != "") & (second != "")):

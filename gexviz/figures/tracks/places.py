@@ -64,12 +64,30 @@ def ordinals(position: np.ndarray) -> np.ndarray:
 
 
 def base_names(table: pd.DataFrame, alt: str = "") -> list[str]:
-    """Say which base each row is, ``20,004,600 G`` or ``A inserted after 20,004,600`` (1-based), with `alt` ``G>C``."""
+    """Say which base each row is (1-based), with `alt` what it is changed to.
+
+    ``20,004,600 G``, ``20,004,600 G>C``; of inserted bases ``2nd base inserted after 20,004,600: A``. The number comes
+    from the column ``nth`` where there is one, as tables with rows left out must have.
+    """
     change = f">{alt}" if alt else ""
+    number = table["nth"].to_numpy() if "nth" in table else insertion_numbers(table)
     return [
-        f"{base}{change} inserted after {position + 1:,}" if inserted else f"{position + 1:,} {base}{change}"
-        for position, inserted, base in zip(table["position"], table["inserted"], table["ref"], strict=True)
+        f"{_nth(n)} base inserted after {place + 1:,}: {base}{change}" if n else f"{place + 1:,} {base}{change}"
+        for place, n, base in zip(table["position"], number, table["ref"], strict=True)
     ]
+
+
+def insertion_numbers(table: pd.DataFrame) -> np.ndarray:
+    """Number the inserted bases of each place 1, 2...; bases of the reference are 0."""
+    inserted = table["inserted"].to_numpy(dtype=bool)
+    numbers = np.zeros(len(table), dtype=int)
+    numbers[inserted] = ordinals(table["position"].to_numpy()[inserted]) + 1
+    return numbers
+
+
+def _nth(number: int) -> str:
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
 
 
 def _at(position: np.ndarray, keys: np.ndarray, values: np.ndarray) -> np.ndarray:
