@@ -95,6 +95,21 @@ def test_where_there_are_no_drivers_to_find():
         assert found.table["rise"].isna().all() and not found.table["driver"].any() and found.main is None
 
 
+def test_the_thresholds():
+    """Two independent variants, the second worth a rise of just over or under 0.05; and one that only mends another."""
+    u, w = (sign.ravel() for sign in np.meshgrid(np.repeat([-1.0, 1.0], 10), np.repeat([-1.0, 1.0], 10)))
+    for rise in (0.045, 0.055):
+        size = np.sqrt(1 / (1 - rise) ** 2 - 1)
+        found = case([1, size], [u, w], u + size * w)
+        assert found.table["rise"].tolist() == pytest.approx([1 - rise, rise])
+        assert found.table["driver"].tolist() == [True, rise > 0.05]
+    mends = case([1, -0.9], [u + w, w], u + 0.3 * w)
+    assert (
+        mends.table["rise"].iat[1] > 0.05 and mends.table["own_r"].iat[1] < -0.2 and mends.table["own_p"].iat[1] < 1e-6
+    )
+    assert mends.table["driver"].tolist() == [True, False]
+
+
 def test_a_variant_without_an_effect_stays_out():
     half = np.repeat([0.0, 1.0], 20)
     found = case([np.nan, 1], [half, half], half + 0.01 * np.arange(40))
