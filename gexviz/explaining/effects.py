@@ -20,6 +20,7 @@ from gexviz.figures.drivers import running_figure
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.variants import VariantTrack
+from gexviz.figures.words import variant_name
 from gexviz.models.base import GeneLocus, PredictsDosages
 from gexviz.results import Part, digest_of
 from gexviz.tasks import Progress
@@ -70,8 +71,10 @@ class Effects:
         r = f"the sum of dosage x effect over all variants has r = {total:.2f} with the prediction"
         if self.facts["main"] is None:
             return f"no variant passes the rule for drivers; {r}"
-        only = f"over the {len(self.drivers)} drivers alone r = {self.facts['drivers_only_r']:.2f}"
-        return f"{r}, {only}; main driver {self.facts['main']}"
+        number = len(self.drivers)
+        who = "the one driver" if number == 1 else f"the {number} drivers"
+        only = f"over {who} alone r = {self.facts['drivers_only_r']:.2f}"
+        return f"{r}, {only}; main driver {variant_name(self.facts['main'])}"
 
     def figure(self) -> go.Figure:
         """Lollipops of all variants."""

@@ -127,8 +127,7 @@ def changed_sites(
     tables = []
     for variant in variants:
         without, with_alt = found.pair(variant, *(haplotype or (None, None)))  # type: ignore[arg-type]
-        spans = altered(without, with_alt, variant)
-        changes = motifs.gained_and_lost(without.sequence, with_alt.sequence, *spans, known, threshold)
+        changes = _changes(without, with_alt, variant, known, threshold)
         order = changes.reset_index()
         parts = []
         for allele, on in (("ref", without), ("alt", with_alt)):
@@ -137,6 +136,20 @@ def changed_sites(
         placed = pd.concat(parts).sort_values("index", kind="stable").assign(variant=variant)
         tables.append(placed.reindex(columns=columns))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns)
+
+
+def _changes(
+    without: Background, with_alt: Background, variant: str, known: Motifs, threshold: float
+) -> pd.DataFrame:
+    spans = altered(without, with_alt, variant)
+    try:
+        return motifs.gained_and_lost(without.sequence, with_alt.sequence, *spans, known, threshold)
+    except ValueError as error:  # a deletion of the TSS itself moves both sides
+        raise GexvizError(
+            f"the sequences beside variant {variant} can't be laid on each other: {error}",
+            expected="a variant that leaves the TSS in place",
+            remedy="leave this variant out",
+        ) from None
 
 
 def altered(without: Background, with_alt: Background, variant: str) -> tuple[tuple[int, int], tuple[int, int]]:
