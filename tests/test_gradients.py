@@ -179,6 +179,7 @@ EXACT = {  # every rule is exact: complete to rounding
     "MaxPool, dilated": lambda: nn.MaxPool1d(3, 1, dilation=2),
     "torch.max_pool1d": lambda: Plain(lambda x: torch.max_pool1d(x, 3)),
     "AdaptiveMaxPool": lambda: nn.AdaptiveMaxPool1d(4),
+    "MaxPool, transposed": lambda: Plain(lambda x: F.max_pool1d(x.transpose(1, 2), 2)),
     "MaxPool2d": lambda: Plain(lambda x: F.max_pool2d(x[:, None], (2, 3))),
     "BatchNorm, AvgPool": lambda: nn.Sequential(nn.BatchNorm1d(6), nn.ReLU(), nn.AvgPool1d(2)),
     "product": lambda: Plain(lambda x: x[:, :3] * x[:, 3:]),
@@ -694,7 +695,7 @@ def test_xpresso_is_tangermemes():
 
 
 LONG = """
-import resource, numpy as np, torch
+import numpy as np, torch
 from torch import nn
 import tests.test_gradients as t
 from gexviz.analysis.gradients import GradientSettings, attribute
@@ -707,7 +708,7 @@ model, sequence = t.model_of(network, 196_608), t.random_dna(196_608)
 for method in ("deeplift_shap", "integrated_gradients"):
     found = attribute(model, sequence, method, settings=GradientSettings(n_baselines=2, n_steps=2))
     assert found.values.shape == (196_608,) and (method != "deeplift_shap" or not found.flagged), found
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(int(open('/proc/self/status').read().split('VmHWM:')[1].split()[0]) / 1024)
 """
 
 

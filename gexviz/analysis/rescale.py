@@ -170,6 +170,7 @@ class _Call:
         self.nodes = 0  # of the quadrature; none for a function of one number and for max pooling
         self.reference: tuple[torch.Tensor, ...] = ()
         self.returns: TreeSpec
+        self.kept: tuple[torch.Tensor, ...] = ()  # what a rule has to know of the sequence alone
         self._moving = moving
         self._spec = spec
         self._fixed = [None if i in set(moving) else leaf for i, leaf in enumerate(leaves)]
@@ -303,30 +304,34 @@ class _Rule(torch.autograd.Function):
 
 def _secant(call: _Call, here: torch.Tensor, there: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The rule of a function of one number."""
+    if not call.kept:
+        with torch.enable_grad():
+            point = here.detach().requires_grad_()
+            call.kept = torch.autograd.grad(call.run([point]).sum(), point)
+    (slope,) = call.kept
     step = here - there
     near = step.abs() < _NEAR
-    rise = call.run([here]) - call.run([there])
-    with torch.enable_grad():
-        point = here.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(call.run([point]).sum(), point)
-    return gradient * torch.where(near, slope, rise / step.masked_fill(near, 1))
+    secant = call.run([here]).sub_(call.run([there])).div_(step.masked_fill_(near, 1))
+    return torch.where(near, slope, secant).mul_(gradient)
 
 
 def _pooled(call: _Call, here: torch.Tensor, there: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
     """The rule of a max pooling."""
     dims = _MAX_POOLS[call.name][1]
-    value, winner = call.winners(here)
-    other, other_winner = call.winners(there)
+    call.kept = call.kept or call.winners(here)
+    (value, winner), (other, other_winner) = call.kept, call.winners(there)
     larger = torch.maximum(value, other)
-
-    def put(shares: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
-        empty = torch.zeros_like(here).flatten(-dims)
-        return empty.scatter_add_(-1, places.flatten(-dims), shares.flatten(-dims)).view_as(here)
-
+    change = torch.zeros_like(here, memory_format=torch.contiguous_format)
+    plain = torch.zeros_like(change)
+    for shares, places, into in (
+        (gradient * (larger - other), winner, change),
+        (gradient * (value - larger), other_winner, change),
+        (gradient, winner, plain),
+    ):
+        into.view(*here.shape[:-dims], -1).scatter_add_(-1, places.flatten(-dims), shares.flatten(-dims))
     step = here - there
     same = step == 0
-    change = put(gradient * (larger - other), winner) + put(gradient * (value - larger), other_winner)
-    return torch.where(same, put(gradient, winner), change / step.masked_fill(same, 1))
+    return torch.where(same, plain, change.div_(step.masked_fill_(same, 1)))
 
 
 def _along_path(
