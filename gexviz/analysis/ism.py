@@ -13,10 +13,27 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gexviz.analysis.incremental import Incremental, NotIncremental
-from gexviz.analysis.prediction import predict_sequences
+from gexviz.analysis.memory import out_of_memory, predict_within_memory
+from gexviz.analysis.tiles import TileEffects, tiled_deletion, tiles, window_shuffle
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, PredictsSequences
 from gexviz.models.onehot import one_hot, reverse_complement_one_hot
+
+__all__ = [
+    "SCHEMA",
+    "Centring",
+    "Mutagenesis",
+    "Progress",
+    "Saturation",
+    "TileEffects",
+    "centred",
+    "predict_within_memory",
+    "saturation",
+    "substitution_effects",
+    "tiled_deletion",
+    "tiles",
+    "window_shuffle",
+]
 
 Progress = Callable[[int, int, str], None]
 Centring = Literal["raw", "alternatives", "four"]
@@ -32,7 +49,6 @@ _FIRST_CHECKS, _LATER_CHECKS = 4, 1
 _FIRST_STEP = 256  # mutants
 _SECONDS = 1.0  # between two calls of progress, about
 _LABEL = "mutagenesis"
-_NO_MEMORY = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_cpu")
 
 
 class Saturation(NamedTuple):
@@ -349,46 +365,3 @@ def centred(delta: np.ndarray, ref_index: np.ndarray, how: Centring) -> np.ndarr
         raise ValueError(f"centrings are raw, alternatives and four, not {how}")
     number = np.where((np.asarray(ref_index) >= 0) & (how == "alternatives"), 3, 4)
     return (delta - (delta.sum(axis=1, dtype=np.float64) / number)[:, None]).astype(delta.dtype)
-
-
-def predict_within_memory(model: PredictsSequences, sequences: np.ndarray) -> np.ndarray:
-    """Predict sequences, in halves where all at once don't fit into memory.
-
-    Parameters
-    ----------
-    model : PredictsSequences
-    sequences : ndarray, uint8 (n, length)
-
-    Returns
-    -------
-    ndarray, float64 (n,)
-
-    Raises
-    ------
-    GexvizError
-        If one sequence alone doesn't fit.
-    """
-    values, begin, size = np.empty(len(sequences)), 0, len(sequences)
-    while begin < len(sequences):
-        rows = slice(begin, begin + size)
-        try:
-            values[rows] = predict_sequences(model, sequences[rows])
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise
-            if size == 1:
-                raise GexvizError(
-                    f"{model.spec.name} runs out of memory on a single sequence",
-                    expected=f"memory for one forward pass of {sequences.shape[1]:,} bp",
-                    remedy="close other programs, or use a machine (or a device of the model) with more memory",
-                ) from error
-            size = (size + 1) // 2
-        else:
-            begin += size
-    return values
-
-
-def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in _NO_MEMORY)

@@ -318,7 +318,8 @@ def _reduces(known: Known, value: torch.Tensor) -> str | None:
 
 def _work(value: Any, module: nn.Module | None, values: dict[fx.Node, Any], node: fx.Node) -> float:
     """Multiplications of a node for one sequence, about."""
-    if not isinstance(value, torch.Tensor):
+    value = value[0] if isinstance(value, tuple) and value else value
+    if not isinstance(value, torch.Tensor) or asks_shape(node):
         return 0.0
     numbers = value.numel() / 2
     inputs = [values[source] for source in node.all_input_nodes if isinstance(values[source], torch.Tensor)]

@@ -122,7 +122,9 @@ class Convolution(Step):
     def _gathered(self, delta: torch.Tensor, offset: int, width: int) -> torch.Tensor:
         """Torch's own convolution of the window with zeros around it."""
         needed = (width - 1) * self._sliding.stride + self._sliding.span
-        flat = F.pad(delta.flatten(0, 1).transpose(1, 2), (-offset, needed + offset - delta.shape[2]))
+        first, last = max(0, offset), max(0, offset, min(delta.shape[2], offset + needed))
+        flat = delta.new_zeros((delta.shape[0] * delta.shape[1], delta.shape[3], needed))
+        flat[:, :, first - offset : last - offset] = delta[:, :, first:last].flatten(0, 1).transpose(1, 2)
         out = F.conv1d(
             flat, self._weight, stride=self._sliding.stride, dilation=self._sliding.dilation, groups=self._groups
         )
