@@ -586,6 +586,7 @@ class Odd(torch.autograd.Function):
         return gradient * (x.sigmoid() * (1 + x * (1 - x.sigmoid())))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_deeplift_refuses_what_it_can_not_follow():
     sequence = random_dna(24)
     with pytest.raises(GexvizError, match="no rule for Odd") as caught:

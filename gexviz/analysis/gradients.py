@@ -33,7 +33,7 @@ FLAGGED_ABOVE = 0.01
 
 _Result = TypeVar("_Result")
 _Compare = Callable[[int, torch.Tensor], tuple[torch.Tensor, float]]
-_NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
 _ROUNDING = 1e-6  # of the predictions: what float32 can't tell from zero
 _BASES_A_BATCH = 2**18
 _MOST_A_BATCH = 64
