@@ -92,12 +92,13 @@ class RescaledNetwork:
     - for everything else (softmax, layer norm, fused attention, recurrent layers): Gauss-Legendre with 16 nodes, and up
       to 256 where shares don't sum to the layer's change within 0.01%.
 
-    tangermeme computes the same for networks of modules that it has rules for, softmax apart, for which several rules
-    are complete. Functions that aren't modules it treats as linear, and warns. captum (0.9) computes the same where no
-    two nonlinear modules follow each other. Where they do, as ReLU and max pooling in nearly every network for DNA,
-    its hooks hand the first one the plain gradient of the second, and contributions no longer sum to the difference;
-    nor do they for max pooling with overlapping windows, softmax, a module used twice, or anything it has no rule for
-    (GELU, layer norm, attention, functions that aren't modules), which it silently treats as linear.
+    tangermeme computes the same for networks of modules that it has rules for, softmax, GLU and the norms apart, where
+    several rules are complete. Functions that aren't modules it treats as linear, and warns. captum (0.9) computes the
+    same where no two nonlinear modules follow each other. Where they do, as ReLU and max pooling in nearly every
+    network for DNA, its hooks hand the first one the plain gradient of the second, and contributions no longer sum to
+    the difference; nor do they for max pooling with overlapping windows, or with anything it has no rule for (GELU,
+    layer norm, attention, functions that aren't modules), which it silently treats as linear. A module used twice it
+    refuses or gets wrong.
 
     A choice made by comparing values (``x * (x > 0)``) is a constant to autograd, here as there: the completeness delta
     of the result tells of it.
