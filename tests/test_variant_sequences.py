@@ -222,6 +222,27 @@ def test_records_that_are_no_variant_here(tmp_path):
     assert found.combined([["1:81:A:AT", "1:81:A:ATT"]]).reasons == ("alleles of one site",)
 
 
+def test_backgrounds_with_another_allele_in_the_way_are_left_out(tmp_path):
+    """An SNV inside a deletion, a second ALT at a site, and an insertion that may share its anchor."""
+    sequence = "ACGTACGTAC" * 30
+    records = [
+        ("1", 40, ".", "ACGT", ["A"], ["0|1", "0|0", "1|0"]),
+        ("1", 42, ".", "G", ["C"], ["1|0", "0|0", "1|1"]),
+        ("1", 43, ".", "T", ["TA"], ["0|1", "0|0", "0|0"]),
+        ("1", 60, ".", "A", ["C", "G"], ["1|2", "0|0", "0|2"]),
+        ("1", 60, ".", "A", ["T"], ["0|0", "0|1", "0|0"]),
+    ]
+    found = read_variant_sequences(*opened(tmp_path, sequence, records), Window("1", 30, 90, "+", 5))
+    left_out = {name: pairs(found, v, found.carried)[1] for v, name in enumerate(found.variants.index)}
+    assert left_out == {
+        "1:41:ACGT:A": 3,  # where the SNV is called, carried or hidden by the deletion
+        "1:43:G:C": 2,  # where the deletion is
+        "1:44:T:TA": 0,
+        "1:61:A:C": 1, "1:61:A:G": 1, "1:61:A:T": 3,  # the other record's alleles; its own two may change places
+    }  # fmt: skip
+    assert found.dosages.sum(axis=1).tolist() == [2, 2, 1, 1, 2, 1]
+
+
 def test_no_variants(tmp_path):
     sequence = "ACGTACGTAC" * 30
     genotypes, reference = opened(tmp_path, sequence, [("1", 290, ".", "A", ["G"], ["0|1"])], ["A"])
