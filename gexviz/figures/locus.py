@@ -58,20 +58,26 @@ def locus_figure(
     drawings = [track.draw(region) for track in fitted(tracks, region)]
     headers = [_header(track.name, drawing.note) for track, drawing in zip(tracks, drawings, strict=True)]
     plot = sum(d.height + HEADER * len(h) for d, h in zip(drawings, headers, strict=True)) + BETWEEN * len(tracks)
-    figure = go.Figure()
     notes: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
     top = 0
     for number, (drawing, header) in enumerate(zip(drawings, headers, strict=True), start=1):
         upper = top + HEADER * len(header)
         ends = 1 - (upper + drawing.height) / plot, 1 - upper / plot
-        notes += [_header_note(header, ends[1]), *_place(figure, drawing, number, ends)]
+        y = "y" if number == 1 else f"y{number}"
+        _attach(drawing, y, ends)
+        axes[f"yaxis{y[1:]}"] = _value_axis(drawing, ends)
+        notes += [_header_note(header, ends[1])]
+        notes += [{"xref": "x", "yref": y, "showarrow": False} | label for label in drawing.labels]
         top = upper + drawing.height + BETWEEN
+    figure = go.Figure([trace for drawing in drawings for trace in drawing.traces])
     entries = sum(trace.type == "scatter" and trace.showlegend is not False for trace in figure.data)
     bottom = BOTTOM + LEGEND * -(-entries // 4)  # as many go side by side in a narrow figure
     _genomic_axis(figure, region, len(drawings))
     if highlight is not None:
         _shade(figure, region, highlight)
     figure.update_layout(
+        **axes,
         annotations=notes,
         barmode="overlay",
         bargap=0,
@@ -141,25 +147,26 @@ def _header_note(header: list[str], y: float) -> dict[str, Any]:
     }
 
 
-def _place(figure: go.Figure, drawing: Drawn, number: int, ends: tuple[float, float]) -> list[dict[str, Any]]:
-    """Put a drawing into its row: all rows share the x axis, each has its own y axis. Gives its annotations."""
-    y = "y" if number == 1 else f"y{number}"
+def _attach(drawing: Drawn, y: str, ends: tuple[float, float]) -> None:
+    """Put a drawing's traces into its row: all rows share the x axis, each has its own y axis."""
     for trace in drawing.traces:
-        trace.update(xaxis="x", yaxis=y)
+        trace.xaxis, trace.yaxis = "x", y
         if trace.type == "heatmap":
             bar = {"x": 1.01, "thickness": 9, "lenmode": "pixels", "len": 0.9 * drawing.height, "ypad": 0, "xpad": 4}
             bar |= {"y": sum(ends) / 2, "outlinewidth": 0, "tickfont": {"size": SMALL, "color": theme.QUIET}}
-            trace.update(colorbar=bar)
-            trace.colorbar.title.update(side="right", font={"size": SMALL})
-    figure.add_traces(drawing.traces)
+            bar |= {"title": {"side": "right", "font": {"size": SMALL}}}
+            trace.colorbar.update(bar)
+
+
+def _value_axis(drawing: Drawn, ends: tuple[float, float]) -> dict[str, Any]:
+    """Make the y axis of a row."""
     axis: dict[str, Any] = {"domain": [max(0.0, ends[0]), ends[1]], "fixedrange": True, "anchor": "x", "nticks": 5}
     axis |= {"tickfont": {"size": SMALL, "color": theme.QUIET}} | drawing.axis
     if axis.get("title"):
         lines = words.wrapped(axis["title"], int(drawing.height / 5.6))
         text = "<br>".join(words.safe(line) for line in lines)
         axis["title"] = {"text": text, "font": {"size": SMALL}, "standoff": 4}
-    figure.update_layout({f"yaxis{y[1:]}": axis})
-    return [{"xref": "x", "yref": y, "showarrow": False} | label for label in drawing.labels]
+    return axis
 
 
 def _genomic_axis(figure: go.Figure, region: Region, rows: int) -> None:
