@@ -21,7 +21,7 @@ from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.variants import VariantTrack
 from gexviz.figures.words import variant_name
-from gexviz.models.base import GeneLocus, PredictsDosages
+from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 from gexviz.results import Part, digest_of
 from gexviz.tasks import Progress
 
@@ -166,6 +166,12 @@ def variant_effects(study: Study, model: str, locus: GeneLocus, *, progress: Pro
     if reason is not None:
         raise GexvizError(f"{model} can't serve {locus.name}: {reason}", remedy="choose another gene or model")
     opened = study.model(model)
+    if not isinstance(opened, PredictsDosages | PredictsSequences):
+        raise GexvizError(
+            f"{model} can't tell what a variant does: its predictions were computed elsewhere",
+            expected="a model that reads sequence, or that has variant weights",
+            remedy="choose another model of the study",
+        )
     key = _key(study, model, locus)
     predicted = study.predict(model, [locus.id])
     prediction = pd.Series(predicted["value"].to_numpy(), index=pd.Index(predicted["sample"], name="sample"))
