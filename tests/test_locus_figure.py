@@ -98,7 +98,9 @@ def logo_letters(figure):
             starts = np.flatnonzero(np.isnan(x))
             parts = [p[~np.isnan(p)] for p in np.split(x, starts + 1) if np.isfinite(p).any()]
             whole = [p for p in parts if np.ptp(p) > 0.8]  # not the hole of an A
-            found.update({(trace.yaxis, round(float((p.min() + p.max()) / 2))): trace.name for p in whole})
+            middles = np.array([(p.min() + p.max()) / 2 for p in whole])
+            np.testing.assert_allclose(middles, np.round(middles), atol=1e-6)
+            found.update({(trace.yaxis, int(at)): trace.name for at in np.round(middles)})
     return found
 
 
