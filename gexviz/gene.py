@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from gexviz.analysis.gradients import GradientSettings
+    from gexviz.explaining.agreement import Linearity
     from gexviz.explaining.effects import DriverVariants, Effects
     from gexviz.explaining.epistasis import Interactions
     from gexviz.explaining.gradients import Gradients
@@ -35,6 +36,7 @@ ism = lazy("gexviz.explaining.ism")
 gradients = lazy("gexviz.explaining.gradients")
 effects = lazy("gexviz.explaining.effects")
 epistasis = lazy("gexviz.explaining.epistasis")
+agreement = lazy("gexviz.explaining.agreement")
 loci = lazy("gexviz.explaining.locus")
 motifs = lazy("gexviz.explaining.motifs")
 meme = lazy("gexviz.analysis.meme")
@@ -236,6 +238,35 @@ class Gene:
         target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
         where = regions.parse_region(region, target.background.window)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
+
+    def linearity(
+        self,
+        model: str,
+        region: str | None = None,
+        *,
+        method: str = "input_x_gradient",
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+        progress: Progress | None = None,
+    ) -> Linearity:
+        """How linear the model is here: its gradient's prediction of each substitution, against mutagenesis.
+
+        Parameters
+        ----------
+        model, region, sample, copy
+            As for :meth:`ism`.
+        method : str
+            As for :meth:`gradients`.
+        progress : Progress, optional
+
+        Returns
+        -------
+        Linearity
+            ``.found`` (r, slope, verdict), ``.largest`` (where they differ most), ``.figure()``.
+        """
+        mutated = self.ism(model, region, sample=sample, copy=copy, progress=progress)
+        shown = self.gradients(model, region, method=method, sample=sample, copy=copy, progress=progress)
+        return agreement.linearity(mutated, shown)
 
     def effects(self, model: str, *, progress: Progress | None = None) -> Effects:
         """What each variant of the model's window does to the prediction, on the reference and across haplotypes.

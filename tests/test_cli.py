@@ -124,3 +124,61 @@ def test_what_nobody_thought_of_is_one_block_too(toml, monkeypatch, fault, said)
     assert done.exit_code == 1 and isinstance(done.exception, SystemExit)
     assert done.stderr.startswith("error: ") and said in done.stderr and "to do:" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ism_writes_arrays_in_genome_order(toml):
+    window = gx.load(toml).window("net", gx.load(toml).locus("GENE1"))
+    region = f"1:{window.start + 101:,}-{window.start + 140:,}"
+    chosen = ["ism", toml, "-m", "net", "-g", "GENE1", "--region", region]
+    done = command(toml, *chosen, "--out", "i.npz")
+    assert done.returncode == 0, done.stderr
+    plain = command(toml, *chosen, "--plain", "--out", "plain.npz")
+    assert plain.returncode == 0, plain.stderr
+    with np.load(toml.parent / "i.npz", allow_pickle=False) as fast, np.load(toml.parent / "plain.npz") as slow:
+        assert fast["delta"].shape == (40, 4) and fast["position"][0] == window.start + 101
+        np.testing.assert_allclose(fast["delta"], slow["delta"], atol=1e-5)
+        assert (fast["delta"][np.arange(40), ["ACGT".index(b) for b in fast["ref"]]] == 0).all()
+    person = command(toml, *chosen, "--sample", "P003", "--copy", "2", "--out", "p.tsv")
+    assert person.returncode == 0 and "P003" not in person.stdout, person.stderr
+    table = pd.read_csv(toml.parent / "p.tsv", sep="\t", dtype={"contig": str})
+    assert list(table) == ["contig", "position", "inserted", "ref", "A", "C", "G", "T"]
+    wrong = command(toml, *chosen[:-1], "1:1-5", "--out", "no.npz")
+    assert wrong.returncode == 1 and "inside the model's window" in wrong.stderr
+    assert not (toml.parent / "no.npz").exists()
+
+
+def test_attribute_writes_tables_tracks_and_letters(toml):
+    window = gx.load(toml).window("net", gx.load(toml).locus("GENE0"))
+    region = f"{window.start + 1}-{window.start + 60}"
+    for name in ("a.tsv", "a.bedgraph", "a.bw", "a.svg"):
+        done = command(toml, "attribute", toml, "-m", "net", "-g", "GENE0", "--region", region, "--out", name)
+        assert done.returncode == 0 and (toml.parent / name).stat().st_size, done.stderr
+    assert len(pd.read_csv(toml.parent / "a.tsv", sep="\t")) == 60
+    wrong = command(toml, "attribute", toml, "-m", "net", "-g", "GENE0", "--out", "a.xlsx")
+    assert wrong.returncode == 1 and ".bedgraph" in wrong.stderr
+
+
+def test_effects_and_drivers_write_a_row_a_variant(toml):
+    done = command(toml, "effects", toml, "-m", "net", "-g", "GENE0", "--out", "v.tsv")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(toml.parent / "v.tsv", sep="\t")
+    wanted = ["variant", "position", "ref", "alt", "effect_reference", "effect_mean", "effect_sd", "share", "driver"]
+    assert set(wanted) <= set(table) and table["variant"].iat[0].split(":")[1] == str(table["position"].iat[0])
+    assert (toml.parent / "v.additivity.tsv").is_file()
+    drivers = command(toml, "drivers", toml, "-m", "net", "-g", "GENE0", "--out", "d.tsv")
+    assert drivers.returncode == 0, drivers.stderr
+    assert len(pd.read_csv(toml.parent / "d.tsv", sep="\t")) == table["driver"].sum()
+    track = command(toml, "effects", toml, "-m", "net", "-g", "GENE0", "--out", "v.bed")
+    assert track.returncode == 0 and (toml.parent / "v.bed").read_text().startswith("track name=")
+
+
+def test_motifs_need_a_file_that_is_whole(toml):
+    matrix = "MOTIF M1\nletter-probability matrix: alength= 4 w= 4\n" + "0.91 0.03 0.03 0.03\n" * 3
+    (toml.parent / "broken.meme").write_text(f"MEME version 4\n\nALPHABET= ACGT\n\n{matrix}")
+    (toml.parent / "whole.meme").write_text(f"MEME version 4\n\nALPHABET= ACGT\n\n{matrix}0.03 0.03 0.03 0.91\n")
+    chosen = ["motifs", toml, "-m", "net", "-g", "GENE0", "--method", "input_x_gradient", "--out", "m.tsv", "--motifs"]
+    done = command(toml, *chosen, "whole.meme")
+    assert done.returncode == 0, done.stderr
+    assert "motif" in pd.read_csv(toml.parent / "m.tsv", sep="\t") and (toml.parent / "m.variants.tsv").is_file()
+    wrong = command(toml, *chosen, "broken.meme")
+    assert wrong.returncode == 1 and "M1" in wrong.stderr and "broken.meme" in wrong.stderr

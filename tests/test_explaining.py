@@ -14,6 +14,7 @@ from gexviz.errors import Cancelled, GexvizError
 from gexviz.explaining import effects as explained_effects
 from gexviz.explaining import ism as explained_ism
 from gexviz.explaining import motifs as explained_motifs
+from gexviz.explaining.agreement import linearity as gx_linearity
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import target
 from gexviz.models.onehot import one_hot
@@ -256,3 +257,17 @@ def _meme(study):
     path = study.results.folder.parent / "m.meme"
     path.write_text(MEME)
     return path
+
+
+def test_linearity_is_of_substitutions(study):
+    gene = study.gene("GENE1")
+    start = study.window("net", study.locus("GENE1")).start
+    found = gene.linearity("net", f"{start + 101}-{start + 160}")
+    assert len(found.table) == found.found.n == 180
+    first = gene.gradients("net").full.set_index("position").loc[start + 100]
+    row = found.table.iloc[0]
+    assert row["gradient"] == pytest.approx(first[row["alt"]] - first[row["ref"]], abs=1e-6)
+    r = np.corrcoef(found.table["gradient"], found.table["ism"])[0, 1]
+    assert found.found.pearson == pytest.approx(r, abs=1e-6)
+    with pytest.raises(GexvizError, match="different sequences or regions"):
+        gx_linearity(gene.ism("net"), gene.gradients("net", f"{start + 1}-{start + 10}"))

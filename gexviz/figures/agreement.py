@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -24,29 +26,41 @@ HEIGHT = 390
 
 
 def agreement_figure(
-    table: pd.DataFrame, *, unit: str, method: str = "gradient", title: str = "", limit: int = LIMIT
+    table: pd.DataFrame,
+    *,
+    unit: str,
+    method: str = "gradient",
+    title: str = "",
+    lines: Sequence[str] = (),
+    points: str = "bases",
+    limit: int = LIMIT,
 ) -> go.Figure:
-    """Plot a gradient attribution against mutagenesis, one point a base.
+    """Plot a gradient attribution against mutagenesis, one point a base or a substitution.
 
     Parameters
     ----------
     table : DataFrame
-        ``position`` (0-based), ``inserted``, ``ref``, ``gradient``, ``ism``, both on one scale.
+        ``position`` (0-based), ``inserted``, ``ref`` (or ``A>G``), ``gradient``, ``ism``, both on one scale; ``nth``
+        (among the bases inserted at one place) where a base has several rows.
     unit : str
         Of both.
     method : str
         The gradient method's name.
     title : str
+    lines : sequence of str
+        Below the title; wrapped.
+    points : str
+        What the rows are, for the title.
     limit : int
-        With more bases than this, counts in bins are drawn, and the title says so.
+        With more points than this, counts in bins are drawn, and the title says so.
 
     Returns
     -------
     Figure
-        The title has Pearson's r and n. The bases that differ most are named; the dashed line is where both are the
+        The title has Pearson's r and n. The points that differ most are named; the dashed line is where both are the
         same. A constant in one of the two has no r.
     """
-    table = table.assign(nth=insertion_numbers(table))
+    table = table if "nth" in table else table.assign(nth=insertion_numbers(table))
     known = table[np.isfinite(table["gradient"]) & np.isfinite(table["ism"])]
     x, y = known["ism"].to_numpy(dtype=float), known["gradient"].to_numpy(dtype=float)
     binned = len(known) > limit
@@ -57,7 +71,7 @@ def agreement_figure(
         reach = [low - ROOM * ((high - low) or 1.0), high + ROOM * ((high - low) or 1.0)]
         dash = {"color": theme.QUIET, "width": 1.5, "dash": "dash"}
         figure.add_trace(go.Scatter(x=reach, y=reach, mode="lines", line=dash, hoverinfo="skip", showlegend=False))
-        figure.add_trace(_bins(x, y) if binned else _points(x, y, base_names(known), unit))
+        figure.add_trace(_bins(x, y, points) if binned else _points(x, y, base_names(known), unit))
         names = base_names(known.iloc[worst])
         figure.add_trace(_points(x[worst], y[worst], names, unit, colour=theme.VERMILLION, symbol="diamond"))
         figure.update_layout(annotations=_labels(x[worst], y[worst], names, HEIGHT / (reach[1] - reach[0])))
@@ -66,10 +80,10 @@ def agreement_figure(
     figure.update_xaxes(title_text=words.axis_title("mutagenesis", unit))
     figure.update_yaxes(title_text=words.axis_title(method, unit))
     figure.update_layout(showlegend=False)
-    count = f"n = {len(known):,} bases" + (", counted in bins" if binned else "")
-    lines = words.wrapped(f"{_r(x, y)}, {count}")
-    lines += words.wrapped(f"dashed: both the same; named: the {len(worst)} bases that differ most")
-    return theme.finish(figure, title or f"{method} against mutagenesis", lines, height=440)
+    count = f"n = {len(known):,} {points}" + (", counted in bins" if binned else "")
+    said = [*lines, f"{_r(x, y)}, {count}", f"dashed: both the same; named: the {len(worst)} {points} that differ most"]
+    short = [part for line in said for part in words.wrapped(line)]
+    return theme.finish(figure, title or f"{method} against mutagenesis", short, height=440)
 
 
 def _r(x: np.ndarray, y: np.ndarray) -> str:
@@ -120,8 +134,8 @@ def _labels(x: np.ndarray, y: np.ndarray, names: list[str], scale: float) -> lis
     return labels
 
 
-def _bins(x: np.ndarray, y: np.ndarray) -> go.Heatmap:
-    """Count bases in boxes; colours go with the logarithm."""
+def _bins(x: np.ndarray, y: np.ndarray, points: str) -> go.Heatmap:
+    """Count points in boxes; colours go with the logarithm."""
     counts, x_edges, y_edges = np.histogram2d(x, y, bins=BINS)
     counts = counts.T
     ticks = [t for t in (1, 10, 100, 1_000, 10_000, 100_000) if t <= counts.max()]
