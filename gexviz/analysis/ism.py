@@ -46,7 +46,6 @@ _UPPER = 0xDF  # clears the bit that makes a letter lower case
 _TOLERANCE = 1e-5  # of what is recomputed against whole forward passes, on outputs of order 1
 _LARGEST_SHARE = 0.7  # of the whole network's work; from there on plain batches are as fast
 _FIRST_CHECKS, _LATER_CHECKS = 4, 1
-_FIRST_STEP = 256  # mutants
 _SECONDS = 1.0  # between two calls of progress, about
 _LABEL = "mutagenesis"
 
@@ -105,7 +104,9 @@ class Mutagenesis:
         self._engines: list[Incremental] = []
         self._checks = _FIRST_CHECKS
         self.forwards = self._strands
+        begin = time.perf_counter()
         self.original = float(predict_within_memory(model, self._sequence[None])[0])
+        self._seconds = time.perf_counter() - begin  # of a mutant, about
         self.reason: str | None = "asked for" if plain else self._prepare()
 
     @property
@@ -140,10 +141,10 @@ class Mutagenesis:
         changed = np.flatnonzero(self._sequence[index] != base)
         changed = changed[np.argsort(index[changed], kind="stable")]
         if self.method == "incremental":
-            effects[changed] = _in_steps(self._incremental, index[changed], base[changed], progress)
+            effects[changed] = self._in_steps(self._incremental, index[changed], base[changed], progress)
             self._check(index[changed], base[changed], effects[changed])
         if self.method == "plain":
-            effects[changed] = _in_steps(self._plain, index[changed], base[changed], progress)
+            effects[changed] = self._in_steps(self._plain, index[changed], base[changed], progress)
         return effects
 
     def saturation(self, index: np.ndarray, *, progress: Progress | None = None) -> Saturation:
@@ -198,10 +199,29 @@ class Mutagenesis:
         if not abs(np.mean([engine.result for engine in engines]) - self.original) <= self._tolerance():
             return "the network does not give what the model predicts"
         self._engines = engines
+        self._seconds *= engines[0].share
         return None
 
     def _tolerance(self) -> float:
         return _TOLERANCE * max(1.0, abs(self.original))
+
+    def _in_steps(
+        self,
+        effects: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        index: np.ndarray,
+        base: np.ndarray,
+        progress: Progress | None,
+    ) -> np.ndarray:
+        """Do some mutants at a time, as many as take about a second, and tell the progress."""
+        done, parts = 0, []
+        while done < len(index):
+            begin, size = time.perf_counter(), max(1, int(_SECONDS / max(self._seconds, 1e-5)))
+            parts.append(effects(index[done : done + size], base[done : done + size]))
+            done += len(parts[-1])
+            self._seconds = (time.perf_counter() - begin) / len(parts[-1])
+            if progress is not None:
+                progress(done, len(index), _LABEL)
+        return np.concatenate(parts) if parts else np.zeros(0)
 
     def _check(self, index: np.ndarray, base: np.ndarray, effects: np.ndarray) -> None:
         """Compare a few mutants with plain forward passes; turn to these where they differ."""
@@ -238,30 +258,6 @@ class Mutagenesis:
         mutants[np.arange(len(index)), index] = base
         self.forwards += len(index) * self._strands
         return predict_within_memory(self._model, mutants) - self.original
-
-
-def _in_steps(
-    effects: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    index: np.ndarray,
-    base: np.ndarray,
-    progress: Progress | None,
-) -> np.ndarray:
-    """Do some mutants at a time, as many as take about a second, and tell the progress."""
-    done, size, parts = 0, _FIRST_STEP, []
-    while done < len(index):
-        begin = time.perf_counter()
-        parts.append(effects(index[done : done + size], base[done : done + size]))
-        done += len(parts[-1])
-        if progress is not None:
-            progress(done, len(index), _LABEL)
-        size = _next_size(size, time.perf_counter() - begin)
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
-def _next_size(size: int, seconds: float) -> int:
-    if seconds < _SECONDS / 2:
-        return size * 4
-    return max(1, size // 2) if seconds > 2 * _SECONDS else size
 
 
 def _within_memory(engine: Incremental, places: np.ndarray, delta: np.ndarray) -> np.ndarray:

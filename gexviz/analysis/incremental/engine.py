@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import fx, nn
 
 from gexviz.analysis.incremental.exits import whole
@@ -17,6 +20,7 @@ _HEAD_BYTES = 8_000_000  # of the largest tensor of windows, small enough to sta
 _TAIL_BYTES = 128_000_000  # of the tensors that are not local
 _BLOCK_BYTES = 256_000_000  # of windows that wait between the two
 _SMALLEST = 1e-8
+_LIGHT = 5e6  # multiplications for a mutant: below, threads cost more in waiting for each other than they save
 
 
 class Incremental:
@@ -81,12 +85,16 @@ class Incremental:
         effects = np.zeros((number, m))
         order = np.argsort(places, kind="stable")
         size = self._rows(_BLOCK_BYTES, m * self._plan.head_numbers)
-        with torch.inference_mode():
+        with torch.inference_mode(), self._threads():
             for begin in range(0, number, size):
                 rows = order[begin : begin + size]
                 waiting = self._head(np.asarray(places)[rows], torch.from_numpy(delta[rows]).to(self._device))
                 effects[rows] = self._tail(waiting, len(rows) * m).reshape(-1, m)
         return effects
+
+    def _threads(self) -> AbstractContextManager[object]:
+        """Torch's threads for what follows, in this thread of ours only."""
+        return _openmp().limit(limits=1) if self._plan.work < _LIGHT else nullcontext()
 
     def _rows(self, budget: float, numbers: int) -> int:
         """How many rows of so many float32 fit into a budget of bytes."""
@@ -150,6 +158,12 @@ class Incremental:
                 values.pop(done, None)
         result: torch.Tensor = values[plan.tail[-1]]
         return result
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    """The handle on OpenMP; looking for it takes longer than a small saturation."""
+    return ThreadpoolController().select(user_api="openmp")
 
 
 class _Waiting:

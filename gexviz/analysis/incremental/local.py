@@ -90,9 +90,15 @@ class Change:
     def value(self) -> torch.Tensor:
         """Mutated."""
         if self._value is None:
-            assert self._delta is not None
-            self._value = self._delta + self.site.window(self.lo, self.width)
+            self._value = self.own_value()
         return self._value
+
+    def own_value(self) -> torch.Tensor:
+        """Mutated, in a tensor that may be overwritten."""
+        if self._value is not None:
+            return self._value.clone()
+        assert self._delta is not None
+        return self._delta + self.site.window(self.lo, self.width)
 
     def placed(self, lo: np.ndarray, width: int) -> torch.Tensor:
         """Differences in other windows, which hold these."""

@@ -11,7 +11,7 @@ from torch import fx, nn
 from torch.nn import functional as F
 
 from gexviz.analysis.incremental.known import Known, Local
-from gexviz.analysis.incremental.steps import Convolution, Move, Pointwise, Scale, Sliding, Step
+from gexviz.analysis.incremental.steps import Convolution, Move, Pointwise, Rectification, Scale, Sliding, Step
 
 
 def pointwise(known: Known) -> Step | None:
@@ -19,6 +19,11 @@ def pointwise(known: Known) -> Step | None:
     if known.node.all_input_nodes != [known.first] or known.node.args.count(known.first) != 1:
         return None
     return Pointwise(lambda values: known.run({known.first: values[0]}))
+
+
+def rectification(known: Known) -> Step | None:
+    """ReLU."""
+    return Rectification() if known.node.all_input_nodes == [known.first] else None
 
 
 def over_channels(known: Known) -> Step | None:

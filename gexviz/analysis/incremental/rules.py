@@ -19,24 +19,25 @@ from gexviz.analysis.incremental.known import Known, Local
 from gexviz.analysis.incremental.steps import Step
 
 _POINTWISE_MODULES = (
-    nn.ReLU, nn.GELU, nn.SiLU, nn.Softplus, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Hardtanh,
+    nn.GELU, nn.SiLU, nn.Softplus, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.Sigmoid, nn.Tanh, nn.Hardtanh,
     nn.ReLU6, nn.Mish, nn.Hardswish, nn.Hardsigmoid, nn.Softsign, nn.LogSigmoid, nn.Tanhshrink, nn.Hardshrink,
     nn.Softshrink, nn.Threshold,
 )  # fmt: skip
 _POINTWISE_FUNCTIONS = (
-    F.relu, torch.relu, torch.relu_, F.gelu, F.silu, F.softplus, F.elu, F.celu, F.selu, F.leaky_relu, F.sigmoid,
+    F.gelu, F.silu, F.softplus, F.elu, F.celu, F.selu, F.leaky_relu, F.sigmoid,
     torch.sigmoid, F.tanh, torch.tanh, F.hardtanh, F.relu6, F.mish, F.hardswish, F.hardsigmoid, F.softsign,
     F.logsigmoid, F.tanhshrink, F.hardshrink, F.softshrink, F.threshold, torch.exp, torch.expm1, torch.log,
     torch.log1p, torch.log2, torch.log10, torch.sqrt, torch.rsqrt, torch.square, torch.abs, torch.neg, operator.neg,
     operator.abs, torch.sin, torch.cos, torch.erf, torch.clamp, torch.clip, torch.reciprocal, torch.sign,
 )  # fmt: skip
 _POINTWISE_METHODS = (
-    "relu", "relu_", "sigmoid", "tanh", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "square",
+    "sigmoid", "tanh", "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "rsqrt", "square",
     "abs", "neg", "sin", "cos", "erf", "clamp", "clip", "reciprocal", "sign", "clamp_min", "clamp_max",
 )  # fmt: skip
 
 RULES: dict[Any, Callable[[Known], Step | None]] = {
     **dict.fromkeys(_POINTWISE_MODULES + _POINTWISE_FUNCTIONS + _POINTWISE_METHODS, position_rules.pointwise),
+    **dict.fromkeys((nn.ReLU, F.relu, torch.relu, torch.relu_, "relu", "relu_"), position_rules.rectification),
     **dict.fromkeys((nn.Conv1d, F.conv1d), sliding_rules.convolution),
     **dict.fromkeys((nn.MaxPool1d, F.max_pool1d, torch.max_pool1d), sliding_rules.max_pooling),
     **dict.fromkeys((nn.AvgPool1d, F.avg_pool1d), sliding_rules.average_pooling),

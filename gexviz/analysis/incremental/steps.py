@@ -229,6 +229,19 @@ class Pointwise(Step):
         return Change(site, change.lo, value=site.from_network(new, len(change.lo)))
 
 
+class Rectification(Step):
+    """ReLU, the most frequent of pointwise functions, without a second tensor."""
+
+    needs_value = True
+    gives_value = True
+
+    def reach(self, inputs: list[Windows]) -> Windows:
+        return inputs[0]
+
+    def apply(self, inputs: list[Change], site: Site) -> Change:
+        return Change(site, inputs[0].lo, value=inputs[0].own_value().relu_())
+
+
 class Together(Step):
     """A function of each position on its own, of several inputs; some may be constants with a length axis."""
 
