@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,10 @@ CHUNK = 64
 """Bases of the window that are stored as one piece, from its first base on."""
 
 _TOGETHER = 16
-"""Chunks that the fast way computes at once."""
+"""Chunks that the fast way computes at once, to begin with."""
+
+_SECONDS = 0.5
+"""Pieces are stored about as often as this: more chunks go together while they are quicker."""
 
 
 @dataclass(frozen=True)
@@ -155,12 +159,15 @@ def mutagenesis(
     waiting = [c for c in chunks if str(c) not in there]
     if waiting:
         running = ism.Mutagenesis(target.model, target.background.sequence, plain=plain)
-        together = _TOGETHER if running.method == "incremental" else 1
-        for begin in range(0, len(waiting), together):
-            piece = waiting[begin : begin + together]
+        together, done = _TOGETHER if running.method == "incremental" else 1, 0
+        while done < len(waiting):
+            began = time.monotonic()
+            piece = waiting[done : done + together]
             results.put_parts(key, _computed(running, piece, len(target.background.sequence)))
+            done += len(piece)
             if progress is not None:
-                progress(min(begin + together, len(waiting)) * CHUNK, len(waiting) * CHUNK, target.locus.name)
+                progress(done * CHUNK, len(waiting) * CHUNK, target.locus.name)
+            together = 2 * together if time.monotonic() - began < _SECONDS else max(1, together // 2)
         there = results.parts(key)
     return _assembled(target, region, index, [there[str(c)] for c in chunks])
 

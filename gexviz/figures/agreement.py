@@ -149,7 +149,7 @@ def _bins(x: np.ndarray, y: np.ndarray, points: str) -> go.Heatmap:
         hoverongaps=False,
         hovertemplate="%{customdata:,} bases<extra></extra>",
         colorbar={
-            "title": {"text": "bases", "font": {"size": 12}},
+            "title": {"text": points, "font": {"size": 12}},
             "tickfont": {"size": 12, "color": theme.QUIET},
             "tickvals": np.log10(ticks).tolist(),
             "ticktext": [f"{t:,}" for t in ticks],
