@@ -17,6 +17,7 @@ from gexviz.explaining import motifs as explained_motifs
 from gexviz.explaining.agreement import linearity as gx_linearity
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import target
+from gexviz.figures.drivers import running_figure
 from gexviz.models.onehot import one_hot
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
@@ -270,3 +271,21 @@ def test_linearity_is_of_substitutions(study):
     assert found.found.pearson == pytest.approx(r, abs=1e-6)
     with pytest.raises(GexvizError, match="different sequences or regions"):
         gx_linearity(gene.ism("net"), gene.gradients("net", f"{start + 1}-{start + 10}"))
+
+
+def test_driver_figure_names_the_main_driver(study):
+    table = pd.DataFrame(
+        {
+            "rank": pd.array([1, 2, None], dtype="Int64"),
+            "running_r": [0.8, 0.9, 0.0],
+            "effect_reference": [-0.5, 0.2, np.nan],
+            "driver": [True, False, False],
+            "main_driver": [True, False, False],
+        },
+        index=["1:11:A:G", "1:25:C:T", "1:30:C:T"],
+    )
+    figure = running_figure(table, title="GENE · net")
+    points = [t for t in figure.data if t.mode == "markers"]
+    assert sorted(c[0] for t in points for c in t.customdata) == ["1:11:A:G", "1:25:C:T"]
+    assert next(t for t in points if "lowers" in t.name).marker.symbol == "triangle-down"
+    assert "1:11 A&gt;G" in figure.layout.annotations[0].text or "1:11 A>G" in figure.layout.annotations[0].text

@@ -94,7 +94,7 @@ def haplotype_background(haplotypes: Haplotypes, sample: str, copy: Literal[1, 2
         )
     if copy not in (1, 2):
         raise GexvizError(f"copy {copy} of a chromosome", expected="1 or 2")
-    row = int(haplotypes.index.loc[sample, copy])
+    row = int(haplotypes.index[copy][sample])
     if row < 0:
         raise GexvizError(f"this person has no copy {copy} of {haplotypes.window.contig}", remedy="choose copy 1")
     positions, inserted = haplotypes.positions(row)

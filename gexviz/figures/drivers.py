@@ -56,10 +56,11 @@ def running_figure(table: pd.DataFrame, *, title: str = "", lines: tuple[str, ..
                 "<extra></extra>",
             )
         )
-    for place in np.flatnonzero(known["main_driver"].to_numpy(bool)):
-        text = f"main driver {words.variant_name(str(known.index[place]))}"
-        figure.add_annotation(x=rank[place], y=r[place], text=words.safe(text), ax=40, ay=30, xanchor="left")
+    for variant, row in known[known["main_driver"].astype(bool)].iterrows():
+        text = words.safe(f"main driver {words.variant_name(str(variant))}")
+        figure.add_annotation(x=int(row["rank"]), y=row["running_r"], text=text, ax=40, ay=30, xanchor="left")
+    lowest = min(0.0, r.min(initial=0.0)) - 0.05
     figure.update_xaxes(title_text="variants added, largest |effect| first")
-    figure.update_yaxes(title_text="r of the running sum<br>with the full prediction", range=[min(0.0, r.min(initial=0.0)) - 0.05, 1.05])
+    figure.update_yaxes(title_text="r of the running sum<br>with the full prediction", range=[lowest, 1.05])
     short = [part for line in lines for part in words.wrapped(line)]
     return theme.finish(figure, title, short, height=400)

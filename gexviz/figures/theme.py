@@ -34,7 +34,7 @@ GL_ABOVE = 2_000
 """Points from which WebGL draws faster than SVG; browsers allow few WebGL figures a page."""
 
 EDGED = 400
-"""Points up to which filled symbols have a white edge. Without a graphics card 1,000 edges take half a second to draw."""
+"""Points up to which filled symbols have a white edge: without a graphics card 1,000 take half a second to draw."""
 
 FONT = "Arial, sans-serif"
 """Plotly measures legends wrongly with fonts that a machine has not: entries are then cut."""
