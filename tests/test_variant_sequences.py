@@ -243,6 +243,21 @@ def test_backgrounds_with_another_allele_in_the_way_are_left_out(tmp_path):
     assert found.dosages.sum(axis=1).tolist() == [2, 2, 1, 1, 2, 1]
 
 
+def test_one_sequence_written_in_two_ways(tmp_path):
+    """One of four As deleted, the first or the last: an SNV between them is at another place on each."""
+    sequence = "GTC" * 10 + "CAAAAG" + "TCG" * 10
+    records = [
+        ("1", 30, ".", "CA", ["C"], ["1|0"]),
+        ("1", 32, ".", "A", ["T"], ["0|0"]),
+        ("1", 33, ".", "AA", ["A"], ["0|1"]),
+    ]
+    found = read_variant_sequences(*opened(tmp_path, sequence, records, ["A"]), Window("1", 25, 45, "+", 3))
+    assert len(found.carried) == 2 and found.carried[0].sequence.tolist() == found.carried[1].sequence.tolist()
+    on, left_out = pairs(found, 1, found.carried)
+    assert left_out == 0
+    assert {with_alt[5:10].decode() for _, with_alt in on} == {"CTAAG", "CATAG"}
+
+
 def test_no_variants(tmp_path):
     sequence = "ACGTACGTAC" * 30
     genotypes, reference = opened(tmp_path, sequence, [("1", 290, ".", "A", ["G"], ["0|1"])], ["A"])
