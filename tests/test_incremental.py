@@ -250,6 +250,7 @@ class Functional(nn.Module):
     def forward(self, x):
         x = torch.relu(F.conv1d(F.pad(x, (2, 2)), self.first))
         x = F.max_pool1d(x, 2)
+        x = x.relu() * self.place
         x = x * self.scale + self.place - self.shift
         x = 1.0 - x / (2 + self.place.abs())
         a, b = F.conv1d(x, self.second, padding=1).chunk(2, dim=1)
@@ -344,9 +345,10 @@ def test_leaves_the_network_as_it_was():
         nn.Conv1d(4, 6, 5), nn.ReLU(inplace=True), nn.MaxPool1d(3), nn.Flatten(), nn.Linear(6 * 32, 1), nn.Flatten(0)
     ).eval()
     before = {name: (tensor.data_ptr(), tensor.clone()) for name, tensor in network.state_dict().items()}
-    call, get = nn.Module.__call__, nn.Module.__getattr__
+    call, get, threads = nn.Module.__call__, nn.Module.__getattr__, torch.get_num_threads()
     compare(network, random_onehot(np.random.default_rng(6), 100))
     assert nn.Module.__call__ is call and nn.Module.__getattr__ is get
+    assert torch.get_num_threads() == threads
     for name, tensor in network.state_dict().items():
         assert tensor.data_ptr() == before[name][0] and torch.equal(tensor, before[name][1])
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())

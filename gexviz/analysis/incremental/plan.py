@@ -130,6 +130,7 @@ class _Planner:
         self._constants: set[fx.Node] = set()
         self._flat: dict[fx.Node, fx.Node] = {}
         self._work: dict[fx.Node, float] = {}
+        self._seen: set[fx.Node] = set()
         nodes = list(graph.nodes)
         start = next(node for node in nodes if node.op == "placeholder")
         site = Site(onehot.shape[1], onehot.shape[0])
@@ -139,6 +140,7 @@ class _Planner:
         for node in nodes:
             if node.op not in ("placeholder", "output"):
                 self._visit(node)
+                self._forget(node)
         self._finish(nodes[-1])
 
     def _visit(self, node: fx.Node) -> None:
@@ -165,8 +167,19 @@ class _Planner:
             return
         plan.steps[node], plan.sites[node], self._windows[node] = found, site, windows
         plan.shapes[node] = tuple(value.shape[1:])
-        if any(changes_in_place(user, self._network) for user in node.users):
-            self._values[node] = detached(value)
+
+    def _forget(self, node: fx.Node) -> None:
+        """Let go of what only this node still needed: all but the shape, or for local nodes one of the two copies."""
+        self._seen.add(node)
+        for source in node.all_input_nodes:
+            value = self._values[source]
+            if (
+                source in self._constants
+                or not isinstance(value, torch.Tensor)
+                or not self._seen.issuperset(source.users)
+            ):
+                continue
+            self._values[source] = value[:1].clone() if source in self.plan.sites else value.to("meta")
 
     def _run(self, node: fx.Node, values: dict[fx.Node, Any]) -> Any:
         """Do a node, with `values` in place of those of the unmutated pass, and overwriting nothing."""
@@ -189,7 +202,7 @@ class _Planner:
             weight = known.module.weight if type(known.module) is nn.Linear else None
             if known.kind is F.linear:
                 weight = known.bound("weight", "bias").get("weight")
-            if weight is not None and node.all_input_nodes[0] is node.args[0]:
+            if weight is not None and node.args and source is node.args[0]:
                 origin = self._flat[source]
                 plan.dense[node] = origin, Dense(plan.sites[origin], weight.detach(), value[0])
             return True
@@ -245,7 +258,7 @@ class _Planner:
             plan.head_numbers = max(plan.head_numbers, plan.steps[node].step.numbers(site, width))
             plan.work += 2 * plan.steps[node].step.cost(site) * width
         for node in plan.tail:
-            numbers = self._values[node].numel() // 2 if isinstance(self._values[node], torch.Tensor) else 0
+            numbers = self._numbers(node)
             plan.tail_numbers += numbers
             local_exit = node in plan.reductions or node in plan.dense
             plan.work += float(numbers) if local_exit else self._work.get(node, 0.0)
@@ -261,6 +274,19 @@ class _Planner:
             seen.update(last)
         self._keep_bases()
 
+    def _numbers(self, node: fx.Node) -> int:
+        """Numbers a mutant in what a node gives and, about, in what a module keeps meanwhile."""
+        value = self._values[node]
+        value = value[0] if isinstance(value, tuple) and value else value
+        if not isinstance(value, torch.Tensor):
+            return 0
+        numbers = value.numel() // 2
+        if node.op != "call_module":
+            return numbers
+        modules = list(self._network.get_submodule(str(node.target)).modules())
+        heads = max((m.num_heads for m in modules if isinstance(m, nn.MultiheadAttention)), default=0)
+        return numbers * len(modules) + heads * (numbers // max(1, value.shape[-1])) ** 2
+
     def _keep_bases(self) -> None:
         """Unmutated values of the sites where windows turn from differences to values or back."""
         plan, kept = self.plan, 0
@@ -269,8 +295,8 @@ class _Planner:
             readers = [plan.steps[user].step.needs_value for user in plan.head if node in plan.steps[user].inputs]
             readers += [reduction.needs_value for origin, reduction in plan.reductions.values() if origin is node]
             readers += [False for origin, _ in plan.dense.values() if origin is node]
-            joined = any(len(plan.steps[user].inputs) > 1 for user in plan.head if node in plan.steps[user].inputs)
-            if node in plan.whole or joined or any(needs != gives for needs in readers):
+            both = any(plan.steps[user].step.needs_both for user in plan.head if node in plan.steps[user].inputs)
+            if node in plan.whole or both or any(needs != gives for needs in readers):
                 value = self._values[node][0]
                 site.base = (value if site.transposed else value.transpose(0, 1)).contiguous()
                 kept += site.base.numel() * site.base.element_size()

@@ -19,9 +19,18 @@ Windows = tuple[np.ndarray, int]
 
 
 class Step(ABC):
-    """A local node. `needs_value` tells whether it looks at its inputs' values, not only at their differences."""
+    """A local node.
+
+    Attributes
+    ----------
+    needs_value, gives_value : bool
+        Whether it looks at its inputs' values rather than their differences, and whether it makes values.
+    needs_both : bool
+        Whether it also needs its inputs' unmutated values elsewhere than in their own windows.
+    """
 
     needs_value = False
+    needs_both = False
     gives_value = False
 
     @abstractmethod
@@ -246,6 +255,7 @@ class Together(Step):
     """A function of each position on its own, of several inputs; some may be constants with a length axis."""
 
     needs_value = True
+    needs_both = True
     gives_value = True
 
     def __init__(self, function: Callable[[list[torch.Tensor]], torch.Tensor], constants: list[Site]) -> None:
