@@ -9,7 +9,7 @@ from pathlib import Path
 
 import cohorts
 import numpy as np
-import pysam
+import pysam.bcftools
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -76,15 +77,22 @@ class Effects:
         only = f"over {who} alone r = {self.facts['drivers_only_r']:.2f}"
         return f"{r}, {only}; main driver {variant_name(self.facts['main'])}"
 
+    @property
+    def spread_line(self) -> str:
+        """How much the prediction differs between people, in words: drivers of next to nothing are drivers too."""
+        if self.facts["undefined"]:
+            return f"prediction across people: {self.facts['undefined']}"
+        return f"standard deviation of the prediction across people {math.sqrt(self.facts['prediction_variance']):.2g}"
+
     def figure(self) -> go.Figure:
         """Lollipops of all variants."""
         track = VariantTrack(self.table, self.labels.unit)
-        lines = [self.drivers_line]
+        lines = [self.drivers_line, self.spread_line]
         return locus_figure([track], Region(self.labels.contig, *self.region), title=self.labels.title(), lines=lines)
 
     def running_figure(self) -> go.Figure:
         """How the correlation with the full prediction grows as variants are added, the largest effect first."""
-        return running_figure(self.table, title=self.labels.title(), lines=(self.drivers_line,))
+        return running_figure(self.table, title=self.labels.title(), lines=(self.drivers_line, self.spread_line))
 
     def additivity_figure(self, *, effect: str = "reference") -> go.Figure:
         """Each person's prediction against the sum of their variants' effects."""
