@@ -1,6 +1,8 @@
 """Recomputing only what a mutation reaches, against whole forward passes of the same network."""
 
+import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -397,3 +399,14 @@ def test_threads_trace_and_predict_at_once():
         thread.join()
     assert not wrong
     assert nn.Module.__call__ is call
+
+
+def test_a_trace_does_not_keep_its_network():
+    network = nn.Sequential(nn.Conv1d(4, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(2 * 38, 1), nn.Flatten(0)).eval()
+    onehot = random_onehot(np.random.default_rng(9), 40)
+    first, second = (Incremental(network, onehot) for _ in range(2))
+    assert first.local == second.local == ("_0", "_1")
+    alive = weakref.ref(network)
+    del network, first, second
+    gc.collect()
+    assert alive() is None

@@ -36,8 +36,7 @@ class Reduction:
         if self._factor is not None:
             return (change.delta.sum(2) * self._factor + self._result).flatten(0, 1)
         value, length = change.value, change.site.length
-        if (outside := change.site.outside(change.lo, change.width)) is not None:
-            value = value.masked_fill(outside.to(value.device), -torch.inf)
+        change.site.blank(value, change.lo, -torch.inf)
         before, after = (
             torch.from_numpy(np.clip(at, 0, length)).to(value.device) for at in (change.lo, change.lo + change.width)
         )

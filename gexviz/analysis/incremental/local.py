@@ -33,12 +33,16 @@ class Site:
         index = torch.from_numpy(rows.reshape(-1)).to(self.base.device)
         return self.base.index_select(0, index).view(len(lo), 1, width, self.channels)
 
-    def outside(self, lo: np.ndarray, width: int) -> torch.Tensor | None:
-        """Which of the windows' positions don't exist, bool (places, 1, width, 1); None if all do."""
-        if not len(lo) or (lo.min() >= 0 and lo.max() + width <= self.length):
-            return None
-        positions = lo[:, None] + np.arange(width)
-        return torch.from_numpy((positions < 0) | (positions >= self.length))[:, None, :, None]
+    def blank(self, values: torch.Tensor, lo: np.ndarray, number: float) -> None:
+        """Overwrite what stands for positions that don't exist, in windows that stick out at the ends."""
+        width = int(values.shape[2])
+        rows = np.flatnonzero((lo < 0) | (lo + width > self.length))
+        if not len(rows):
+            return
+        positions = lo[rows, None] + np.arange(width)
+        absent = torch.from_numpy((positions < 0) | (positions >= self.length))[:, None, :, None].to(values.device)
+        index = torch.from_numpy(rows).to(values.device)
+        values[index] = values[index].masked_fill(absent, number)
 
     def as_network(self, values: torch.Tensor) -> torch.Tensor:
         """From (places, mutants, width, channels) to the network's (batch, channels, width)."""
@@ -54,7 +58,7 @@ class Site:
 class Change:
     """Windows of a site for a batch of mutants, as differences or as new values; each is made of the other when asked.
 
-    Outside of the site (windows may stick out at its ends) differences are 0 and values are anything finite.
+    Outside of the site (windows may stick out at its ends) differences are 0 and values are anything.
 
     Parameters
     ----------
@@ -63,18 +67,27 @@ class Change:
         Where each window starts.
     delta, value : torch.Tensor, (places, mutants, width, channels)
         One of them.
+    shared : bool
+        Whether another change has the same tensor, so that it can't be written to.
     """
 
     def __init__(
-        self, site: Site, lo: np.ndarray, *, delta: torch.Tensor | None = None, value: torch.Tensor | None = None
+        self,
+        site: Site,
+        lo: np.ndarray,
+        *,
+        delta: torch.Tensor | None = None,
+        value: torch.Tensor | None = None,
+        shared: bool = False,
     ) -> None:
         self.site, self.lo = site, lo
         self._delta, self._value = delta, value
         either = delta if delta is not None else value
         assert either is not None
         self.width = int(either.shape[2])
-        if delta is not None and (outside := site.outside(lo, self.width)) is not None:
-            self._delta = delta.masked_fill(outside.to(delta.device), 0.0)
+        if delta is not None and len(lo) and (lo.min() < 0 or lo.max() + self.width > site.length):
+            self._delta = delta.clone() if shared else delta
+            site.blank(self._delta, lo, 0.0)
 
     @property
     def delta(self) -> torch.Tensor:
@@ -82,8 +95,7 @@ class Change:
         if self._delta is None:
             assert self._value is not None
             self._delta = self._value - self.site.window(self.lo, self.width)
-            if (outside := self.site.outside(self.lo, self.width)) is not None:
-                self._delta.masked_fill_(outside.to(self._delta.device), 0.0)
+            self.site.blank(self._delta, self.lo, 0.0)
         return self._delta
 
     @property

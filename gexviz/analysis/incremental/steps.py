@@ -198,8 +198,7 @@ class MaxPooling(Step):
         (change,) = inputs
         sliding, value = self._sliding, change.value
         lo, width = sliding.reach(change.lo, change.width)
-        if (outside := change.site.outside(change.lo, change.width)) is not None:
-            value = value.masked_fill(outside.to(value.device), -torch.inf)
+        change.site.blank(value, change.lo, -torch.inf)
         out = value.new_empty((*value.shape[:2], width, site.channels))
         for offset, rows in groups(sliding.offsets(change.lo, lo)):
             here = lo[rows if isinstance(rows, slice) else rows.numpy()]
@@ -289,7 +288,7 @@ class Sum(Step):
             delta = delta if sign == 1 else delta * sign
             total = delta if total is None else total + delta
         assert total is not None
-        return Change(site, lo, delta=total.expand(*total.shape[:3], site.channels))
+        return Change(site, lo, delta=total.expand(*total.shape[:3], site.channels), shared=True)
 
 
 class Concatenation(Step):
@@ -330,4 +329,4 @@ class Move(Step):
 
     def apply(self, inputs: list[Change], site: Site) -> Change:
         (change,) = inputs
-        return Change(site, change.lo + self._offset, delta=change.delta[..., self._channels])
+        return Change(site, change.lo + self._offset, delta=change.delta[..., self._channels], shared=True)

@@ -6,11 +6,13 @@ import operator
 import threading
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import fx, nn
 
 _TRACING = threading.Lock()  # torch.fx replaces methods of nn.Module while it traces
+_TRACED: WeakKeyDictionary[nn.Module, fx.Graph] = WeakKeyDictionary()  # of networks that don't change their layers
 _FAILURES = (
     TypeError,
     ValueError,  # fx's TraceError is one
@@ -72,12 +74,19 @@ def trace(network: nn.Module) -> fx.Graph:
     hooked = [name or "the network" for name, m in network.named_modules() if m._forward_hooks or m._forward_pre_hooks]
     if hooked:
         raise NotIncremental(f"there are hooks on {hooked[0]}")
+    with _TRACING:
+        if network not in _TRACED:
+            _TRACED[network] = _traced(network)
+        return _TRACED[network]
+
+
+def _traced(network: nn.Module) -> fx.Graph:
+    """Trace a network, with more and more modules left whole until it works."""
     opaque: frozenset[str] = frozenset()
     while True:
         tracer = _Tracer(opaque)
         try:
-            with _TRACING:
-                graph = tracer.trace(network)
+            graph = tracer.trace(network)
         except _FAILURES as error:
             if tracer.failed is None or tracer.failed in opaque:
                 words = str(error).strip().splitlines() or [type(error).__name__]
