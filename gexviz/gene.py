@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gexviz.explaining.ism import Ism
     from gexviz.explaining.locus import Locus
     from gexviz.explaining.motifs import Seqlets
+    from gexviz.explaining.tiles import Tiles, Tiling
     from gexviz.study import Study
     from gexviz.tasks import Progress
 
@@ -34,6 +35,7 @@ looked_into = lazy("gexviz.explaining.target")
 regions = lazy("gexviz.explaining.regions")
 ism = lazy("gexviz.explaining.ism")
 gradients = lazy("gexviz.explaining.gradients")
+stretches = lazy("gexviz.explaining.tiles")
 effects = lazy("gexviz.explaining.effects")
 epistasis = lazy("gexviz.explaining.epistasis")
 agreement = lazy("gexviz.explaining.agreement")
@@ -201,6 +203,36 @@ class Gene:
         target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
         where = regions.parse_region(region, target.background.window)
         return ism.mutagenesis(target, where, plain=plain, progress=progress)
+
+    def tiles(
+        self,
+        model: str,
+        region: str | None = None,
+        tiling: Tiling | None = None,
+        *,
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+        progress: Progress | None = None,
+    ) -> Tiles:
+        """Mutagenesis by stretches, deleted or shuffled, for models too slow for single bases.
+
+        Parameters
+        ----------
+        model, region, sample, copy
+            As for :meth:`ism`.
+        tiling : Tiling, optional
+            Deletions of 50 bp every 25 bp if not given; see :class:`gexviz.explaining.tiles.Tiling`.
+        progress : Progress, optional
+
+        Returns
+        -------
+        Tiles
+            ``.table``, ``.figure()``.
+        """
+        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
+        where = regions.parse_region(region, target.background.window)
+        whose: tuple[str, Literal[1, 2]] | None = None if sample is None else (sample, copy or 1)
+        return stretches.altered_tiles(target, where, tiling, haplotype=whose, progress=progress)
 
     def gradients(
         self,

@@ -333,11 +333,15 @@ class Study:
 
     def haplotypes(self, model: str, gene: str, samples: Sequence[str] | None = None) -> Haplotypes:
         """The distinct haplotype sequences of a gene's window, as the model reads them."""
+        return self.haplotypes_in(self.window(model, self.locus(gene)), samples)
+
+    def haplotypes_in(self, window: Window, samples: Sequence[str] | None = None) -> Haplotypes:
+        """The distinct haplotype sequences of any window, of some people or all of the study's."""
         policy = self.config.cohort
         return build_haplotypes(
             self.cohort.genotypes,
             self.cohort.reference,
-            self.window(model, self.locus(gene)),
+            window,
             list(self.samples.index) if samples is None else samples,
             missing=policy.missing,
             unphased=policy.unphased,

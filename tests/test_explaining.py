@@ -17,6 +17,7 @@ from gexviz.explaining import motifs as explained_motifs
 from gexviz.explaining.agreement import linearity as gx_linearity
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import target
+from gexviz.explaining.tiles import Tiling
 from gexviz.figures.drivers import running_figure
 from gexviz.models.onehot import one_hot
 
@@ -289,3 +290,36 @@ def test_driver_figure_names_the_main_driver(study):
     assert sorted(c[0] for t in points for c in t.customdata) == ["1:11:A:G", "1:25:C:T"]
     assert next(t for t in points if "lowers" in t.name).marker.symbol == "triangle-down"
     assert "1:11 A&gt;G" in figure.layout.annotations[0].text or "1:11 A>G" in figure.layout.annotations[0].text
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+@pytest.mark.parametrize("whose", ["reference", "person"])
+def test_deleted_tiles_are_deletions_in_a_vcf(study, strand, whose):
+    gene = study.genes.index[study.genes["strand"] == strand][0]
+    window = study.window("net", study.locus(gene))
+    sample = {"sample": study.samples.index[0], "copy": 2} if whose == "person" else {}
+    region = f"{window.start + 51}-{window.start + 200}"
+    found = study.gene(gene).tiles("net", region, Tiling("deletion", 20, 40), **sample)
+    assert found.table["start"].is_monotonic_increasing and found.figure().data
+    if whose == "person":
+        return
+    contig = study.cohort.reference.fetch("1", 0, 60_000).tobytes().decode()
+    forward = contig[window.start : window.end]
+    original = predicted(study, forward, strand)
+    for row in found.table.itertuples():
+        left = contig[: row.start] + contig[row.end :]
+        tss = window.tss - (row.end - row.start) if row.end <= window.tss else min(window.tss, row.start - 1)
+        tss = window.tss if window.tss < row.start else tss  # the base before it, where the TSS itself is deleted
+        start = window.start - window.tss + tss
+        expected = predicted(study, left[start : start + 600], strand) - original
+        assert row.effect == pytest.approx(expected, abs=1e-5)
+    again = study.gene(gene).tiles("net", region, Tiling("deletion", 20, 40), progress=_never)
+    pd.testing.assert_frame_equal(again.table, found.table)
+
+
+def test_shuffled_tiles_have_a_spread(study):
+    start = study.window("net", study.locus("GENE0")).start
+    found = study.gene("GENE0").tiles("net", f"{start + 1}-{start + 200}", Tiling("shuffle", 40, 40, n=4))
+    assert len(found.table) == 5 and (found.table["sd"] >= 0).all()
+    with pytest.raises(GexvizError, match="tiles of 0 bp"):
+        study.gene("GENE0").tiles("net", None, Tiling("shuffle", 0, 40))

@@ -1,4 +1,4 @@
-"""Commands on one gene and one model: ``ism``, ``attribute``, ``effects``, ``drivers``, ``motifs``."""
+"""Commands on one gene and one model: ``ism``, ``tiles``, ``attribute``, ``effects``, ``drivers``, ``motifs``."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from gexviz.cli.shared import (
     readable,
     write_table,
 )
+from gexviz.explaining.tiles import Tiling
 from gexviz.gene import Gene
 from gexviz.lazy import lazy
 from gexviz.study import load
@@ -72,6 +73,35 @@ def ism(
     else:
         writing.write_bases(found.bases, found.importance, file, found.labels, opened)
     out.print(f"{file}: {found!r}; {found.how}", markup=False)
+
+
+@app.command(epilog="Example: gexviz tiles study.toml -m xpresso -g TANGO2 --how shuffle --width 128 --out t.tsv")
+@readable
+def tiles(
+    study: StudyFile,
+    model: ModelName,
+    gene: OneGene,
+    file: OutFile,
+    how: Annotated[Literal["deletion", "shuffle"], typer.Option(help="What is done to each stretch.")] = "deletion",
+    width: Annotated[int, typer.Option(min=1, help="bp.")] = 50,
+    step: Annotated[int, typer.Option(min=1, help="bp from one stretch to the next.")] = 25,
+    region: Region = None,
+    sample: Sample = None,
+    copy: Copy = None,
+    results: ResultsFolder = None,
+) -> None:
+    """Mutagenesis by stretches, deleted or shuffled, for models too slow for single bases.
+
+    Writes contig, start (1-based), end, effect, and sd over shuffles (TSV).
+    """
+    opened = load(study, results).gene(gene)
+    tiling = Tiling(how, width, step)
+    with progress("altering") as told:
+        found = opened.tiles(model, region, tiling, sample=sample, copy=_copy(copy), progress=told)
+    table = found.table.assign(start=found.table["start"] + 1)
+    table.insert(0, "contig", found.labels.contig)
+    write_table(table, file)
+    out.print(f"{file}: {found!r}", markup=False)
 
 
 @app.command(epilog="Example: gexviz attribute study.toml -m xpresso -g TANGO2 --method deeplift_shap --out t.tsv")

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.explaining.regions import region_text
-from gexviz.explaining.target import Labels, Target, on_genome
+from gexviz.explaining.target import Labels, Target, on_genome, unknown_text
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.logo import LogoTrack
@@ -68,11 +68,12 @@ class Gradients:
     @property
     def completeness(self) -> str:
         """How complete the attribution is, in words; a warning where it is flagged."""
+        unknown = unknown_text(self.values["ref"].to_numpy(dtype="U1"))
         if np.isnan(self.delta):
-            return f"{NAMES[self.method]} promises no completeness"
+            return f"{NAMES[self.method]} promises no completeness{unknown}"
         share = "" if self.difference == 0 else f" ({self.delta / abs(self.difference):.2%})"
         text = f"attributions sum to {self.difference:+.4g} but for {self.delta:.2g}{share}"
-        return f"NOT COMPLETE: {text}" if self.flagged else text
+        return (f"NOT COMPLETE: {text}" if self.flagged else text) + unknown
 
     def table(self) -> pd.DataFrame:
         """All of it as one table: the bases with their value, ``hypothetical_A`` to ``hypothetical_T``, the delta."""

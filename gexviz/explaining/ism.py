@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.explaining.regions import region_text
-from gexviz.explaining.target import Labels, Target, on_genome
+from gexviz.explaining.target import Labels, Target, on_genome, unknown_text
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region, Track
 from gexviz.figures.tracks.ism import IsmTrack
@@ -105,9 +105,10 @@ class Ism:
     @property
     def how(self) -> str:
         """How it was computed, in words."""
-        if self.method == "incremental":
-            return "each substitution computed exactly, from what it reaches in the network"
-        return "each mutated sequence predicted whole" + (f" ({self.reason})" if self.reason else "")
+        text = "each substitution computed exactly, from what it reaches in the network"
+        if self.method != "incremental":
+            text = "each mutated sequence predicted whole" + (f" ({self.reason})" if self.reason else "")
+        return text + unknown_text(self.ref)
 
     def save(self, path: str | Path) -> None:
         """Write an ``.npz`` that opens without pickle.

@@ -131,6 +131,12 @@ def target(
     return Target(study, model, opened, locus, background)
 
 
+def unknown_text(bases: np.ndarray) -> str:
+    """Say how many bases of a sequence are not known; empty if none."""
+    number = int((~np.isin(bases, list("ACGT"))).sum())
+    return f"; {number:,} bases are not A, C, G or T: what is there has no attribution" if number else ""
+
+
 def on_genome(background: Background, index: np.ndarray, values: np.ndarray) -> pd.DataFrame:
     """Lay values of bases on the genome: ascending, and on the forward strand.
 
