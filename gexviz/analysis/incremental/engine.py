@@ -21,6 +21,7 @@ _TAIL_BYTES = 128_000_000  # of the tensors that are not local
 _BLOCK_BYTES = 256_000_000  # of windows that wait between the two
 _SMALLEST = 1e-8
 _LIGHT = 5e6  # multiplications for a mutant: below, threads cost more in waiting for each other than they save
+_LIGHT_PASS = 2e9  # parameters times positions, for the unmutated pass: the same
 
 
 class Incremental:
@@ -43,7 +44,8 @@ class Incremental:
     def __init__(self, network: nn.Module, onehot: np.ndarray) -> None:
         self._device = next((p.device for p in network.parameters()), torch.device("cpu"))
         self._scale = 1.0
-        with torch.inference_mode():
+        most = sum(p.numel() for p in network.parameters()) * onehot.shape[1]
+        with torch.inference_mode(), _threads(light=most < _LIGHT_PASS):
             self._plan = make_plan(network, torch.tensor(onehot, dtype=torch.float32, device=self._device))
 
     @property
@@ -85,16 +87,12 @@ class Incremental:
         effects = np.zeros((number, m))
         order = np.argsort(places, kind="stable")
         size = self._rows(_BLOCK_BYTES, m * self._plan.head_numbers)
-        with torch.inference_mode(), self._threads():
+        with torch.inference_mode(), _threads(light=self._plan.work < _LIGHT):
             for begin in range(0, number, size):
                 rows = order[begin : begin + size]
                 waiting = self._head(np.asarray(places)[rows], torch.from_numpy(delta[rows]).to(self._device))
                 effects[rows] = self._tail(waiting, len(rows) * m).reshape(-1, m)
         return effects
-
-    def _threads(self) -> AbstractContextManager[object]:
-        """Torch's threads for what follows, in this thread of ours only."""
-        return _openmp().limit(limits=1) if self._plan.work < _LIGHT else nullcontext()
 
     def _rows(self, budget: float, numbers: int) -> int:
         """How many rows of so many float32 fit into a budget of bytes."""
@@ -158,6 +156,11 @@ class Incremental:
                 values.pop(done, None)
         result: torch.Tensor = values[plan.tail[-1]]
         return result
+
+
+def _threads(*, light: bool) -> AbstractContextManager[object]:
+    """One thread of torch's for light work in this thread of ours; as many as it has else."""
+    return _openmp().limit(limits=1) if light else nullcontext()
 
 
 @cache
