@@ -178,15 +178,27 @@ class Results:
                 [(key, name, json.dumps(part.facts), *_packed(part.numbers)) for name, part in parts.items()],
             )
 
-    def parts(self, key: str) -> dict[str, Part]:
-        """Stored pieces of a result; empty if there are none."""
+    def parts(self, key: str, names: Iterable[str] | None = None) -> dict[str, Part]:
+        """Stored pieces of a result, all or those of some names; empty if there are none."""
         if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'arrays'", ()):
             return {}
-        rows = self._query("SELECT part, facts, dtype, shape, numbers FROM arrays WHERE key = ?", (key,))
+        sql = "SELECT part, facts, dtype, shape, numbers FROM arrays WHERE key = ?"
+        wanted = None if names is None else list(names)
+        groups = [None] if wanted is None else [wanted[i : i + 500] for i in range(0, len(wanted), 500)]
+        rows = []
+        for group in groups:
+            chosen = "" if group is None else f" AND part IN ({', '.join('?' * len(group))})"
+            rows += self._query(sql + chosen, (key, *(group or [])))
         return {
             part: Part(np.frombuffer(blob, dtype).reshape(json.loads(shape)), json.loads(facts))
             for part, facts, dtype, shape, blob in rows
         }
+
+    def part_names(self, key: str) -> set[str]:
+        """Names of the stored pieces of a result."""
+        if not self._query("SELECT 1 FROM sqlite_master WHERE name = 'arrays'", ()):
+            return set()
+        return {str(row[0]) for row in self._query("SELECT part FROM arrays WHERE key = ?", (key,))}
 
     def close(self) -> None:
         """Close the file; it opens again when used."""

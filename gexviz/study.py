@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,15 @@ from gexviz.models.base import GeneLocus, Model, ModelSpec, PredictsDosages, Pre
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
+if TYPE_CHECKING:
+    from gexviz.analysis.eqtl_settings import EqtlSettings
+    from gexviz.mapping import Eqtls
+    from gexviz.mismatching import Mismatches
+
 checking = lazy("gexviz.checking")
 evaluating = lazy("gexviz.evaluating")
+mapping = lazy("gexviz.mapping")
+mismatching = lazy("gexviz.mismatching")
 training = lazy("gexviz.training")
 
 
@@ -429,6 +436,67 @@ class Study:
     ) -> Any:
         """Train elastic nets as PrediXcan does; see :func:`gexviz.training.train_linear`."""
         return training.train_linear(self, Path(out), self.loci(genes), settings, executor=executor, progress=progress)
+
+    # -- genetics ------------------------------------------------------------------------------------------------------
+
+    def eqtls(
+        self,
+        genes: Iterable[str] | None = None,
+        *,
+        permutations: int = 0,
+        settings: EqtlSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Eqtls:
+        """Marginal cis-eQTLs of the cohort, covariates taken out of expression and dosages.
+
+        Parameters
+        ----------
+        genes : iterable of str, optional
+            Ids or symbols; all the study's genes if not given. q values compare these genes.
+        permutations : int
+            For each gene, 1,000 or more for q values; 0 for the nominal pass alone.
+        settings : EqtlSettings, optional
+        progress : Progress, optional
+
+        Returns
+        -------
+        Eqtls
+            ``.table`` (a row a gene and variant), ``.genes``.
+        """
+        return mapping.map_eqtls(self, self.loci(genes), settings, permutations=permutations, progress=progress)
+
+    def mismatches(
+        self,
+        model: str,
+        linear: str | None = None,
+        genes: Iterable[str] | None = None,
+        *,
+        permutations: int = 1_000,
+        progress: Progress | None = None,
+    ) -> Mismatches:
+        """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
+
+        Parameters
+        ----------
+        model : str
+            One that reads sequence.
+        linear : str, optional
+            One with variant weights.
+        genes : iterable of str, optional
+            All of the study's if not given.
+        permutations : int
+            For the eQTLs of each gene.
+        progress : Progress, optional
+
+        Returns
+        -------
+        Mismatches
+            ``.variants``, ``.genes`` (with a verdict and a sentence each), ``.summary``.
+        """
+        loci = None if genes is None else self.loci(genes)
+        return mismatching.compare_directions(
+            self, model, linear, loci, permutations=permutations, progress=progress
+        )
 
     # -- the inner workings ------------------------------------------------------------------------------------------
 

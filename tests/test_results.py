@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from gexviz.errors import GexvizError
-from gexviz.results import Record, Results, Run, digest_of
+from gexviz.results import Part, Record, Results, Run, digest_of
 
 RUN = Run({"genotypes a.vcf.gz": "1"}, ("A", "B"))
 
@@ -169,3 +169,17 @@ def test_a_file_that_is_no_results_file(tmp_path):
     with pytest.raises(GexvizError, match="can't be read") as caught:
         Results(tmp_path).get("prediction", "m", "G1")
     assert Path(caught.value.file).name == "results.sqlite"
+
+
+def test_parts_are_kept_by_content_and_found_by_name(tmp_path):
+    results = Results(tmp_path)
+    assert results.parts("k") == {}
+    numbers = {str(i): Part(np.arange(i, dtype=np.float32).reshape(-1, 1), {"i": i}) for i in range(1200)}
+    results.put_parts("k", numbers)
+    results.put_parts("other", {"1": Part(np.zeros(2), {})})
+    again = Results(tmp_path)
+    assert again.parts("k").keys() == numbers.keys() and again.parts("k")["7"].facts == {"i": 7}
+    some = again.parts("k", [str(i) for i in range(600)])
+    assert len(some) == 600 and some["599"].numbers.shape == (599, 1)
+    results.put_parts("k", {"7": Part(np.ones(3), {})})
+    assert again.parts("k", ["7"])["7"].numbers.tolist() == [1, 1, 1] and again.parts("k", []) == {}

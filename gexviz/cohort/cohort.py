@@ -170,9 +170,14 @@ class Cohort:
         return adjusted(values, self.covariates)
 
     @property
+    def expression_scale(self) -> str:
+        """The unit of :attr:`expression`."""
+        return _SCALES[self.config.cohort.transform]
+
+    @property
     def observed_scale(self) -> str:
         """The unit of :attr:`observed`, as people read it on an axis."""
-        scale = _SCALES[self.config.cohort.transform]
+        scale = self.expression_scale
         if self.config.cohort.adjust and self.covariates is not None:
             scale += f", adjusted for {self.covariates.shape[1]} covariates"
         return scale

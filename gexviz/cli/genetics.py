@@ -1,0 +1,91 @@
+"""Commands that compare with genetics: ``eqtl``, ``mismatches``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from gexviz.cli.shared import (
+    Genes,
+    ModelName,
+    OutFile,
+    ResultsFolder,
+    StudyFile,
+    app,
+    beside,
+    err,
+    out,
+    progress,
+    readable,
+    show,
+    write_table,
+)
+from gexviz.lazy import lazy
+from gexviz.study import load
+
+eqtl_settings = lazy("gexviz.analysis.eqtl_settings")
+
+
+@app.command(epilog="Example: gexviz eqtl study.toml --permutations 1000 --out eqtls.tsv")
+@readable
+def eqtl(
+    study: StudyFile,
+    table: OutFile,
+    permutations: Annotated[
+        int, typer.Option(min=0, help="For each gene, 1,000 or more for q values; 0 for the nominal pass alone.")
+    ] = 0,
+    genes: Genes = None,
+    window: Annotated[int, typer.Option(help="bp on each side of the TSS.")] = 1_000_000,
+    maf: Annotated[float, typer.Option(help="Least frequency of the rarer allele.")] = 0.01,
+    seed: Annotated[int, typer.Option(help="Of the permutations.")] = 1,
+    results: ResultsFolder = None,
+) -> None:
+    """Marginal cis-eQTLs of the cohort, covariates taken out of expression and dosages.
+
+    Writes a row a gene and variant: gene, variant, position (1-based), ref, alt, distance, n, maf, slope per ALT
+    allele, se, t, df, p, ld_lead. With permutations also FILE.genes.tsv: each gene's lead variant, p_beta, q, threshold.
+    """
+    settings = eqtl_settings.EqtlSettings(window=window, maf=maf, seed=seed)
+    with progress("testing") as told:
+        found = load(study, results).eqtls(genes, permutations=permutations, settings=settings, progress=told)
+    write_table(_one_based(found.table), table)
+    if found.permuted:
+        write_table(_one_based(found.genes.reset_index()), beside(table, "genes"))
+    out.print(f"{table}: {found!r}", markup=False)
+    if found.dropped:
+        err.print(f"covariates that add nothing to the others, left out: {', '.join(found.dropped)}", markup=False)
+    for reason, rows in found.genes[found.genes["reason"] != ""].groupby("reason"):
+        err.print(f"{len(rows):,} genes not tested: {reason}", markup=False)
+
+
+@app.command(epilog="Example: gexviz mismatches study.toml --model xpresso --linear enet --out mismatches.tsv")
+@readable
+def mismatches(
+    study: StudyFile,
+    model: ModelName,
+    table: OutFile,
+    linear: Annotated[str | None, typer.Option("--linear", "-l", help="A linear model of the study.")] = None,
+    genes: Genes = None,
+    permutations: Annotated[int, typer.Option(min=10, help="For the eQTLs of each gene.")] = 1_000,
+    results: ResultsFolder = None,
+) -> None:
+    """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
+
+    Writes FILE.tsv (a row a variant that matters to anyone, with a class and a sentence), FILE.genes.tsv (a verdict and
+    its evidence for each gene) and FILE.summary.tsv (direction accuracy with intervals, published figures beside).
+    """
+    with progress("comparing") as told:
+        found = load(study, results).mismatches(model, linear, genes, permutations=permutations, progress=told)
+    write_table(_one_based(found.variants), table)
+    write_table(found.genes.reset_index(), beside(table, "genes"))
+    write_table(found.summary, beside(table, "summary"))
+    out.print(f"{table}: {found!r}", markup=False)
+    show(found.summary[["part", "figure", "count", "n", "value", "low", "high", "published"]])
+    for reason, rows in found.unserved.groupby(found.unserved):
+        err.print(f"{len(rows):,} genes not served by {model}: {reason}", markup=False)
+
+
+def _one_based(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(position=table["position"] + 1)
