@@ -29,6 +29,34 @@ _ROWS = [
     ("enformer", "across individuals", 0.02, _ROSMAP, SASSE, "162 genes"),
 ]
 
+UKBIOFORMER = "UKBioFormer's authors"
+
+_DIRECTIONS = [
+    ("Enformer", "eQTL direction", 0.53, None, None, UKBIOFORMER, ""),
+    ("Performer (Variformer)", "eQTL direction", 0.68, None, None, UKBIOFORMER, ""),
+    ("UKBioFormer", "eQTL direction", 0.70, None, None, UKBIOFORMER, "more than"),
+    ("Enformer", "drivers supported", 0.63, None, None, SASSE, _ROSMAP),
+    ("Enformer", "main driver supported, r > 0", 157 / 164, 157, 164, SASSE, _ROSMAP),
+    ("Enformer", "main driver supported, r < 0", 0 / 87, 0, 87, SASSE, _ROSMAP),
+    ("Enformer", "main driver's sign predicts r's", (157 + 87) / (164 + 87), 157 + 87, 164 + 87, SASSE, _ROSMAP),
+]
+
+
+def published_directions() -> pd.DataFrame:
+    """Tabulate how often published models have the direction of genetic effects right.
+
+    Returns
+    -------
+    DataFrame
+        ``name`` (of the model), ``figure`` (``eQTL direction``: share of eQTLs whose sign the model has; ``drivers
+        supported``: share of driver variants whose effect has the sign of their eQTL slope; ``main driver supported,
+        r > 0`` and ``r < 0``: the same of main drivers, in genes predicted the right and the wrong way round; ``main
+        driver's sign predicts r's``: both together), ``value`` (a share), ``count``, ``n`` (behind it; missing where
+        not told), ``source``, ``note``.
+    """
+    table = pd.DataFrame(_DIRECTIONS, columns=["name", "figure", "value", "count", "n", "source", "note"])
+    return table.astype({"count": "Int64", "n": "Int64"})
+
 
 def published_figures() -> pd.DataFrame:
     """Tabulate published correlations of model families on people.
