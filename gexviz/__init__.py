@@ -12,10 +12,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Cancelled": "gexviz.errors",
+    "EqtlSettings": "gexviz.analysis.eqtl_settings",
     "GexvizError": "gexviz.errors",
+    "GradientSettings": "gexviz.analysis.gradients",
     "LinearSettings": "gexviz.analysis.settings",
     "ModelSpec": "gexviz.models.base",
     "Study": "gexviz.study",
+    "Tiling": "gexviz.explaining.tiles",
     "TorchSequenceModel": "gexviz.models.torch_model",
     "UnknownGene": "gexviz.errors",
     "demo": "gexviz.demo_study",

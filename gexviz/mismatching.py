@@ -154,7 +154,7 @@ def _gene_tables(
         window = study.window(model, place)
         eqtls = by_gene.get(test.gene, rows.iloc[:0]).drop_duplicates("variant").set_index("variant")
         dosages = pd.DataFrame(test.residual, index=pd.Index(test.variants["variant"]), columns=test.people)
-        expression = study.cohort.expression.values.loc[test.gene, test.people].to_numpy(np.float64)
+        expression = study.cohort.expression.values.loc[test.gene].reindex(test.people).to_numpy(np.float64)
         taken_out = None if covariates is None else covariates.loc[test.people].to_numpy(np.float64)
         with threadpool_limits(1, user_api="blas"):
             ceilings[test.gene] = ceiling.cis_heritability(expression, test.filled, taken_out)

@@ -45,7 +45,8 @@ def eqtl(
     """Marginal cis-eQTLs of the cohort, covariates taken out of expression and dosages.
 
     Writes a row a gene and variant: gene, variant, position (1-based), ref, alt, distance, n, maf, slope per ALT
-    allele, se, t, df, p, ld_lead. With permutations also FILE.genes.tsv: each gene's lead variant, p_beta, q, threshold.
+    allele, se, t, df, p, ld_lead. With permutations also FILE.genes.tsv: each gene's lead variant, p_beta, q and
+    threshold.
     """
     settings = eqtl_settings.EqtlSettings(window=window, maf=maf, seed=seed)
     with progress("testing") as told:
