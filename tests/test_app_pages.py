@@ -13,7 +13,7 @@ import gexviz as gx
 from gexviz.ui import opening
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
-PAGES = ["Data", "Overview", "Gene"]
+PAGES = ["Data", "Overview", "Gene", "Locus"]
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +249,7 @@ def test_the_demo_shows_its_data_with_no_click(
     monkeypatch.setenv("GEXVIZ_RESULTS", str(tmp_path / "results"))
     app = until_quiet(opened(demo, monkeypatch, page))
     assert not app.exception and not app.error
-    assert len(app.get("plotly_chart")) == {"Data": 1, "Overview": 3, "Gene": 4}[page]
+    assert len(app.get("plotly_chart")) == {"Data": 1, "Overview": 3, "Gene": 4, "Locus": 3}[page]
 
 
 @pytest.mark.real

@@ -131,3 +131,31 @@ def test_checkpoints_come_ever_more_seldom(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(("seconds", "text"), [(0, "1 s"), (40, "40 s"), (200, "3 min"), (7800, "2 h 10 min")])
 def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_one_can_wait_for_a_job_but_not_for_ever() -> None:
+    gate = threading.Event()
+    job = Jobs().submit("a", "A", steps(1, gate))
+    assert not job.wait(0.01) and job.active
+    gate.set()
+    assert job.wait(5) and job.state == "done"
+
+
+def test_results_that_come_all_at_once_are_looked_at_once(monkeypatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: 10.0 * next(ticks))
+    looks = {}
+    for gradual in (True, False):
+        job = Job("a", "A", steps(40), gradual=gradual)
+        job.run()
+        looks[gradual] = job.checkpoint
+    assert looks[False] == 1 < looks[True]
+
+
+def test_a_job_that_has_ended_holds_on_to_nothing() -> None:
+    big = [0] * 10
+    job = Job("a", "A", lambda progress, big=big: len(big))
+    job.run()
+    assert job.result == 10
+    job.work(job.progress)
+    assert job.work.__defaults__ is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gexviz.errors import GexvizError
 from gexviz.ui.downloads import csv_bytes
-from gexviz.ui.links import Selection, read
+from gexviz.ui.links import METHODS, Selection, read
 from gexviz.ui.opening import asked_for, default_pair
 from gexviz.ui.search import GeneBook
 
@@ -87,17 +87,28 @@ def test_a_study_with_one_model_or_none(book: GeneBook) -> None:
     st.sampled_from([None, *IDS]),
     st.permutations(MODELS),
     st.sampled_from([None, "22:20004537:A:G"]),
+    st.sampled_from([None, "22:20,004,400-20,004,532", "nonsense"]),
+    st.sampled_from([None, *METHODS]),
 )
-def test_what_is_written_into_a_url_is_read_back(gene: str | None, models: list[str], variant: str | None) -> None:
+def test_what_is_written_into_a_url_is_read_back(
+    gene: str | None, models: list[str], variant: str | None, region: str | None, method: str | None
+) -> None:
     genes = pd.DataFrame({"name": NAMES}, index=pd.Index(IDS, name="gene"))
-    selection = Selection(gene, models[0], models[1], variant)
+    selection = Selection(gene, models[0], models[1], variant, region, method)
     assert read(selection.query(), GeneBook(genes), MODELS, DEFAULTS) == selection
 
 
-def test_another_gene_drops_the_variant() -> None:
-    selection = Selection("a", "m", None, "22:1:A:G")
-    assert selection.query(gene="b") == {"gene": "b", "model": "m"}
-    assert selection.query(model="n")["variant"] == "22:1:A:G"
+def test_another_gene_drops_the_variant_and_the_region() -> None:
+    selection = Selection("a", "m", None, "22:1:A:G", "22:1-9", "saliency")
+    assert selection.query(gene="b") == {"gene": "b", "model": "m", "method": "saliency"}
+    assert selection.query(model="n")["variant"] == "22:1:A:G" and selection.query(model="n")["region"] == "22:1-9"
+
+
+def test_an_unknown_method_is_said_and_mutagenesis_is_shown(book: GeneBook) -> None:
+    found = read({"method": "magic"}, book, MODELS, DEFAULTS)
+    assert found.method is None
+    (unknown,) = found.unknown
+    assert "magic" in unknown.message and set(unknown.suggestions) == set(METHODS)
 
 
 @given(st.text(alphabet="TANGO2DCRE.SVF0189", max_size=6))

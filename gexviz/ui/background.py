@@ -91,4 +91,5 @@ def describe(job: Job) -> str:
     if not job.total:
         return f"{plain(job.label)}: starting"
     left = "" if job.remaining is None else f", about {clock(job.remaining)} left"
-    return f"{plain(job.label)}: {job.finished_tasks:,} of {job.total:,}{left}"
+    unit = f" {job.unit}" if job.unit else ""
+    return f"{plain(job.label)}: {job.finished_tasks:,} of {job.total:,}{unit}{left}"

@@ -12,7 +12,6 @@ _FONT = "Source Sans, Source Sans Pro, Helvetica Neue, Arial, sans-serif"
 _CONFIG = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["autoScale2d", "toggleSpikelines"],
-    "toImageButtonOptions": {"format": "svg", "filename": "gexviz"},
 }
 
 
@@ -23,6 +22,7 @@ def show_chart(
     *,
     on_select: Callable[[], None] | None = None,
     modes: tuple[Literal["points", "box", "lasso"], ...] = ("points", "box", "lasso"),
+    image: tuple[Literal["svg", "png"], str] = ("svg", "gexviz"),
 ) -> None:
     """Show a figure, as wide as its column.
 
@@ -38,10 +38,14 @@ def show_chart(
         Called when something was selected or the selection was cleared; reads the event from ``st.session_state[key]``.
     modes : tuple
         What can be selected with.
+    image : (str, str)
+        Format and name of the file that the camera button saves.
     """
     font = {"family": _FONT}
     figure.update_layout(font=font, hoverlabel={"font": font})
-    options: dict[str, Any] = {"theme": None, "config": _CONFIG, "key": key, "alt": alt}
+    saved = {"format": image[0], "filename": image[1], "scale": 1 if image[0] == "svg" else 3}
+    config = _CONFIG | {"toImageButtonOptions": saved}
+    options: dict[str, Any] = {"theme": None, "config": config, "key": key, "alt": alt}
     if on_select is None:
         st.plotly_chart(figure, **options)
     else:

@@ -27,7 +27,11 @@ PAGES = {
     "Data": ("pages/Data.py", ":material/fact_check:"),
     "Overview": ("pages/Overview.py", ":material/scatter_plot:"),
     "Gene": ("pages/Gene.py", ":material/genetics:"),
+    "Locus": ("pages/Locus.py", ":material/equalizer:"),
 }
+OF_ONE_GENE = ("Gene", "Locus")
+"""Pages that always have a gene, named by the URL or not."""
+
 _ICON = str(Path(__file__).with_name("icon.png"))
 _TARGET = "open_gene_page"
 _STEADY = "<style>[data-stale='true'] {opacity: 1 !important; transition: none !important}</style>"
@@ -63,7 +67,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
 
     Parameters
     ----------
-    page : {"Data", "Overview", "Gene"}
+    page : {"Data", "Overview", "Gene", "Locus"}
     body : callable
         Draws the page below the header.
     """
@@ -89,8 +93,9 @@ def _below(page: str, view: View, body: Callable[[View], None]) -> None:
     """What the URL asked for in vain, what is missing, and the page itself."""
     with readable("the header"):
         _notices(page, view)
-        predicting.panel(view.opened, view.jobs, view.version, view.selection.models)
-    if page != "Gene" or not any(u.what == "gene" for u in view.selection.unknown):
+        if page != "Locus":  # it needs one gene's predictions, and makes them
+            predicting.panel(view.opened, view.jobs, view.version, view.selection.models)
+    if page not in OF_ONE_GENE or not any(u.what == "gene" for u in view.selection.unknown):
         with readable("this page"):
             body(view)
 
@@ -116,14 +121,14 @@ def _broken(trouble: GexvizError) -> None:
 
 
 def _view(page: str) -> View:
-    """Open the study and read the URL, before any widget is made. The Gene page has a gene, named by the URL or not."""
+    """Open the study and read the URL, before any widget is made. Pages of one gene always have one."""
     opened = open_study()
     jobs = all_jobs()
     defaults = [m for m in (opened.deep, opened.linear) if m is not None]
     selection = links.read(st.query_params, opened.book, opened.models, defaults)
     now = version(opened.study, jobs)
     predicting.start_demo(opened, jobs, now)
-    if page == "Gene" and selection.gene is None and not selection.unknown and opened.models:
+    if page in OF_ONE_GENE and selection.gene is None and not selection.unknown and opened.models:
         ready = ready_genes(opened.study, now, tuple(selection.models))
         selection = selection._replace(gene=next(iter(ready), opened.book.ids[0]))
         if ready:  # while nothing is, a better gene may come
@@ -192,7 +197,7 @@ def _model_name(name: str, family: str) -> str:
 
 def _gene_box(page: str, view: View) -> None:
     def choose(gene: str) -> None:
-        if page == "Gene":
+        if page in OF_ONE_GENE:
             st.query_params.from_dict(view.selection.query(gene=gene))
         else:
             open_gene(view.selection, gene)
@@ -202,6 +207,7 @@ def _gene_box(page: str, view: View) -> None:
 
 def _notices(page: str, view: View) -> None:
     for unknown in view.selection.unknown:
-        unknown_block(PAGES[page][0], unknown, view.selection, view.opened)
+        to = PAGES[page if page in OF_ONE_GENE or unknown.what != "gene" else "Gene"][0]
+        unknown_block(to, unknown, view.selection, view.opened)
     for error in view.opened.broken.values():
         error_block(error)

@@ -15,7 +15,7 @@ from gexviz.figures import comparison, dosage, haplotypes, words
 from gexviz.figures.comparison import Labels
 from gexviz.ui import people, tables
 from gexviz.ui.charts import show_chart
-from gexviz.ui.frame import View
+from gexviz.ui.frame import PAGES, View
 from gexviz.ui.gene_words import fact_lines
 from gexviz.ui.messages import plain
 from gexviz.ui.tables import GeneView
@@ -135,11 +135,15 @@ def expression_by_genotype(shown: Shown) -> None:
         st.caption("No variant near this gene varies among these people.")
         return
     st.session_state["variant_box"] = variant
-    st.selectbox(
-        "Variant", list(dict.fromkeys([*variants.index, *([variant] if variant else [])])), key="variant_box",
-        on_change=_variant_chosen, filter_mode="contains", format_func=partial(variant_label, variants=variants),
-        label_visibility="collapsed", placeholder="Choose a variant",
-    )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", key="variant_choice"):
+        st.selectbox(
+            "Variant", list(dict.fromkeys([*variants.index, *([variant] if variant else [])])), key="variant_box",
+            on_change=_variant_chosen, filter_mode="contains", format_func=partial(variant_label, variants=variants),
+            label_visibility="collapsed", placeholder="Choose a variant",
+        )  # fmt: skip
+        path, icon = PAGES["Locus"]
+        query = shown.view.selection.query(variant=variant)
+        st.page_link(path, label="On the Locus page", icon=icon, query_params=query, help="What it does to the model")
     if variant is None:
         return
     population = shown.colour_by if shown.colour_by == "population" else None

@@ -13,12 +13,13 @@ from gexviz.ui import gene_charts, people, tables
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View, readable
 from gexviz.ui.gene_charts import Shown
-from gexviz.ui.gene_words import place
-from gexviz.ui.messages import error_block, plain
+from gexviz.ui.gene_heading import heading
+from gexviz.ui.messages import error_block
 
 HEAD_START = 0.08
 """Seconds in which the browser draws the two upper figures before it is sent the rest, which would hold them up."""
 
+_COLOURS = "colour_by"
 POPULATION, GENOTYPE, NONE = "Population", "Genotype", "None"
 
 
@@ -32,7 +33,7 @@ def body(view: View) -> None:
     gene = view.selection.gene
     assert gene is not None, "the frame chooses a gene where the URL names none"
     stored = tables.gene_view(view.study, view.version, gene, models)
-    _heading(view, gene, ready)
+    heading(view, gene, ready)
     choice = _colour_choice(stored.table)
     shown = Shown(view, gene, stored, stored.table, None, "population" if choice == POPULATION else None)
     if choice == GENOTYPE:
@@ -53,33 +54,6 @@ def body(view: View) -> None:
         _people_table(gene, shown.table)
 
 
-def _heading(view: View, gene: str, ready: list[str]) -> None:
-    """Name and place of the gene, with the way to its neighbours in the list."""
-    locus = view.study.locus(gene)
-    around = ready if gene in ready else view.opened.book.ids
-    at = around.index(gene)
-    with st.container(horizontal=True, vertical_alignment="center", key="gene_heading"):
-        st.header(plain(locus.name), width="content", anchor=False)
-        where = place(locus) if locus.id == locus.name else f"{locus.id} · {place(locus)}"
-        st.markdown(f":gray[{plain(where)}]", width="content")
-        st.space("stretch")
-        for label, icon, step in (("Previous gene", "arrow_back", -1), ("Next gene", "arrow_forward", 1)):
-            other = around[(at + step) % len(around)]
-            st.button(
-                label,
-                icon=f":material/{icon}:",
-                icon_position="left" if step < 0 else "right",
-                key=f"step{step}",
-                help=plain(view.opened.book.labels[other]),
-                on_click=partial(_go_to, view, other),
-                disabled=len(around) < 2,
-            )
-
-
-def _go_to(view: View, gene: str) -> None:
-    st.query_params.from_dict(view.selection.query(gene=gene))
-
-
 def _with_genotypes(shown: Shown) -> Shown:
     """Add the dosages of the chosen variant: the URL's, or else the first of the list. A wrong one is said."""
     variant = shown.view.selection.variant or next(iter(shown.variants.index), None)
@@ -97,8 +71,9 @@ def _colour_choice(table: pd.DataFrame) -> str:
     """Ask what to colour people by, and show how many are selected."""
     options = [POPULATION] * ("population" in table) + [GENOTYPE, NONE]
     with st.container(horizontal=True, vertical_alignment="bottom", key="colours"):
+        default = None if _COLOURS in st.session_state else options[0]  # the Locus page may have set it
         choice = st.segmented_control(
-            "Colour people by", options, default=options[0], key="colour_by", required=True, persist_state="session"
+            "Colour people by", options, default=default, key=_COLOURS, required=True, persist_state="session"
         )
         people.note(table.index)
     return choice or NONE

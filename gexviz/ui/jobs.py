@@ -32,6 +32,10 @@ class Job:
         Two jobs of one key never run together.
     label : str
         What it does, as people read it.
+    unit : str
+        What its progress counts; empty for genes and files, which need no word.
+    gradual : bool
+        Whether its results can be looked at one by one, before all are there.
     state : {"waiting", "running", "done", "failed", "cancelled"}
     finished_tasks, total : int
         Progress; `total` is 0 until the first task is finished.
@@ -48,6 +52,8 @@ class Job:
     key: str
     label: str
     work: Work = field(repr=False)
+    unit: str = ""
+    gradual: bool = True
     state: State = "waiting"
     finished_tasks: int = 0
     total: int = 0
@@ -58,6 +64,7 @@ class Job:
     started: float | None = None
     ended: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _over: threading.Event = field(default_factory=threading.Event, repr=False)
     _next_look: float = field(default=1.0, repr=False)
     _last_look: float = field(default=0.0, repr=False)
 
@@ -83,6 +90,10 @@ class Job:
         """Whether it was told to stop, and hasn't yet."""
         return self.active and self._stop.is_set()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait until it has ended, but not longer than that; give whether it has."""
+        return self._over.wait(seconds)
+
     def cancel(self) -> None:
         """Stop it: at once if it waits, after the task that it is at if it runs. Finished tasks stay."""
         self._stop.set()
@@ -92,7 +103,7 @@ class Job:
     def progress(self, done: int, total: int, label: str) -> None:
         """Take note of a finished task; the callback that the work is given."""
         self.finished_tasks, self.total, self.item = done, total, label
-        if done >= self._next_look and time.monotonic() - self._last_look >= _SECONDS:
+        if self.gradual and done >= self._next_look and time.monotonic() - self._last_look >= _SECONDS:
             self._last_look, self._next_look = time.monotonic(), done * _GROWTH
             self.checkpoint += 1
         if self._stop.is_set():
@@ -122,8 +133,10 @@ class Job:
 
     def _end(self, state: State) -> None:
         self.ended = time.monotonic()
+        self.work = _nothing  # what it holds on to can go
         self.checkpoint += 1
         self.state = state
+        self._over.set()
 
 
 class Jobs:
@@ -134,12 +147,14 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._queues: dict[str, queue.Queue[Job]] = {}
 
-    def submit(self, key: str, label: str, work: Work, *, device: str = "compute") -> Job:
+    def submit(
+        self, key: str, label: str, work: Work, *, device: str = "compute", unit: str = "", gradual: bool = True
+    ) -> Job:
         """Queue some work, unless a job of this key waits or runs already.
 
         Parameters
         ----------
-        key, label : str
+        key, label, unit, gradual
             See :class:`Job`.
         work : callable
             Takes the progress callback. It runs in another thread and must not touch Streamlit.
@@ -155,7 +170,7 @@ class Jobs:
             known = self._jobs.get(key)
             if known is not None and known.active:
                 return known
-            job = self._jobs[key] = Job(key, label, work)
+            job = self._jobs[key] = Job(key, label, work, unit, gradual)
             if device not in self._queues:
                 self._queues[device] = queue.Queue()
                 threading.Thread(target=_serve, args=(self._queues[device],), daemon=True).start()
@@ -169,6 +184,10 @@ class Jobs:
     def all(self) -> list[Job]:
         """The newest job of every key, oldest first."""
         return list(self._jobs.values())
+
+
+def _nothing(_: Progress) -> None:
+    """Do nothing: the work of a job that has ended."""
 
 
 def _serve(waiting: queue.Queue[Job]) -> None:

@@ -1,4 +1,4 @@
-"""What is being looked at, as it stands in the URL: gene, model, linear, variant. Never a person."""
+"""What is being looked at, as it stands in the URL: gene, model, variant, region. Never a person."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gexviz.errors import GexvizError
+from gexviz.explaining.gradients import NAMES
 from gexviz.ui.search import GeneBook
 
-KEYS = ("gene", "model", "linear", "variant")
+KEYS = ("gene", "model", "linear", "variant", "region", "method")
+
+ISM = "ism"
+METHODS = {ISM: "Mutagenesis (ISM)"} | NAMES
+"""Ways to tell what a base is worth, as the URL has them -> as people read them."""
 
 
 class Unknown(NamedTuple):
@@ -16,7 +21,7 @@ class Unknown(NamedTuple):
 
     Attributes
     ----------
-    what : {"gene", "model"}
+    what : {"gene", "model", "method"}
         Kind of thing; also the URL's key, but for ``linear``, which holds a model.
     key : str
         The URL's key.
@@ -44,6 +49,10 @@ class Selection(NamedTuple):
         The model it is compared with.
     variant : str or None
         contig:pos:ref:alt.
+    region : str or None
+        As it was typed; 1-based closed. None for the whole window of the model.
+    method : str or None
+        One of :data:`METHODS`; None for mutagenesis.
     unknown : tuple of Unknown
         What the URL asked for in vain.
     """
@@ -52,6 +61,8 @@ class Selection(NamedTuple):
     model: str | None = None
     linear: str | None = None
     variant: str | None = None
+    region: str | None = None
+    method: str | None = None
     unknown: tuple[Unknown, ...] = ()
 
     @property
@@ -60,9 +71,10 @@ class Selection(NamedTuple):
         return list(dict.fromkeys(m for m in (self.model, self.linear) if m is not None))
 
     def query(self, **changes: str | None) -> dict[str, str]:
-        """The URL's parameters of this selection, changed; None leaves one out. Another gene drops the variant."""
+        """The URL's parameters of this selection, changed; None leaves one out. Another gene drops what is of one."""
         if changes.get("gene", self.gene) != self.gene:
             changes.setdefault("variant", None)
+            changes.setdefault("region", None)
         values = {key: changes.get(key, getattr(self, key)) for key in KEYS}
         return {key: value for key, value in values.items() if value is not None}
 
@@ -103,4 +115,9 @@ def read(params: Mapping[str, str], book: GeneBook, models: Sequence[str], defau
         others = [m for m in (*defaults, *models) if m != chosen["model"]]
         key = "model" if "linear" in params and "model" not in params else "linear"
         chosen[key] = others[0] if others else None if key == "linear" else chosen["model"]
-    return Selection(gene, chosen["model"], chosen["linear"], params.get("variant") or None, tuple(unknown))
+    method = params.get("method", "").strip() or None
+    if method is not None and method not in METHODS:
+        unknown.append(Unknown("method", "method", f"{method} is not a way to look into a model", tuple(METHODS)))
+        method = None
+    variant, region = (params.get(key, "").strip() or None for key in ("variant", "region"))
+    return Selection(gene, chosen["model"], chosen["linear"], variant, region, method, tuple(unknown))

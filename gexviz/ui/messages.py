@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.ui.links import Selection, Unknown
+from gexviz.ui.links import METHODS, Selection, Unknown
 from gexviz.ui.opening import Opened
 
 
@@ -24,9 +24,8 @@ def unknown_block(page: str, unknown: Unknown, selection: Selection, opened: Ope
     with st.container(horizontal=True, vertical_alignment="center", key=f"suggestions_{unknown.key}"):
         st.caption("Did you mean" if unknown.what == "gene" else "It has", width="content")
         for name in unknown.suggestions:
-            label = opened.book.names[name] if unknown.what == "gene" else name
-            query = selection.query(**{unknown.key: name})
-            st.page_link("pages/Gene.py" if unknown.what == "gene" else page, label=plain(label), query_params=query)
+            label = {"gene": opened.book.names, "method": METHODS}.get(unknown.what, {}).get(name, name)
+            st.page_link(page, label=plain(label), query_params=selection.query(**{unknown.key: name}))
 
 
 def plain(text: str) -> str:

@@ -38,7 +38,7 @@ def version(study: Study, jobs: Jobs) -> str:
     are not computed again for every gene that comes in.
     """
     running = [f"{job.key} {job.checkpoint}" for job in jobs.all() if job.key.startswith("predict ") and job.active]
-    stored = running or [_stamp(study.results.path)]
+    stored = running or [stamp(study.results.path)]
     return _digest([files_version(study), *stored])
 
 
@@ -50,15 +50,16 @@ def files_version(study: Study) -> str:
     try:
         files = [path for paths in study.cohort.files.values() for path in paths]
     except GexvizError as error:
-        return _digest([_stamp(config.path), error.problem])
-    return _digest([_stamp(path) for path in [config.path, *files, *named]])
+        return _digest([stamp(config.path), error.problem])
+    return _digest([stamp(path) for path in [config.path, *files, *named]])
 
 
 def _digest(parts: list[str]) -> str:
     return hashlib.blake2b("|".join(parts).encode(), digest_size=12).hexdigest()
 
 
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
+    """A file's size and time of change, in a word; that it isn't there counts, too."""
     try:
         stat = path.stat()
     except OSError:
