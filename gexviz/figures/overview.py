@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from gexviz.figures import theme, words
+from gexviz.figures.bins import count_heatmap
+from gexviz.figures.classes import VERDICTS, Category, categories
 from gexviz.figures.points import Group, Points, point_trace
 
 LIMIT = 10_000
@@ -34,7 +36,8 @@ def model_vs_model(
     Parameters
     ----------
     linear, deep : DataFrame
-        On x and on y; from :func:`gexviz.analysis.evaluation.evaluate_genes` (index gene).
+        On x and on y; from :func:`gexviz.analysis.evaluation.evaluate_genes` (index gene). With a column ``category``
+        in `deep`, as of verdicts, genes are coloured by it.
     models : (str, str)
         Their names.
     names : Series, optional
@@ -49,8 +52,8 @@ def model_vs_model(
     Returns
     -------
     Figure
-        ``customdata[0]`` of each point is the gene id. Shape and colour tell the sign of y's r, filled points have
-        q < 0.05.
+        ``customdata[0]`` of each point is the gene id. Shape and colour tell the sign of y's r, or the category; filled
+        points have q < 0.05.
     """
     x_name, y_name = models
     genes = linear.index[(linear["status"] == "ok").to_numpy()]
@@ -60,7 +63,9 @@ def model_vs_model(
     binned = len(genes) > limit
     figure = go.Figure()
     if binned:
-        figure.add_trace(_bins(x, y, models))
+        edges = np.linspace(-_reach(x, y), _reach(x, y), 81)
+        hover = f"{words.safe(x_name)} r %{{x:.2f}}<br>{words.safe(y_name)} r %{{y:.2f}}"
+        figure.add_trace(count_heatmap(x, y, (edges, edges), what="genes", hover=hover))
     else:
         label = genes.astype(str) if names is None else names.reindex(genes).fillna("").astype(str)
         hover = (
@@ -98,24 +103,28 @@ def _negative_in_words(up: pd.DataFrame, model: str) -> str:
 def _gene_points(
     points: Points, across: pd.DataFrame, up: pd.DataFrame, selected: Collection[str] | None, intervals: bool  # noqa: FBT001
 ) -> list[go.Scatter]:
-    """Draw a trace each for positive and negative, sure and unsure genes."""
+    """Draw a trace each for positive and negative genes, or those of each category, sure and unsure ones."""
     sure = (up["q"] < SIGNIFICANT).to_numpy()
-    positive = points.y >= 0
-    kinds = [
-        ("r ≥ 0", positive & sure, theme.POSITIVE, True),
-        (f"r ≥ 0, q ≥ {SIGNIFICANT}", positive & ~sure, theme.POSITIVE, False),
-        ("r < 0", ~positive & sure, theme.NEGATIVE, True),
-        (f"r < 0, q ≥ {SIGNIFICANT}", ~positive & ~sure, theme.NEGATIVE, False),
-    ]
+    by_category = "category" in up
+    if by_category:
+        kinds = categories(up["category"], VERDICTS)
+    else:
+        positive = points.y >= 0
+        kinds = [Category("r ≥ 0", positive, theme.POSITIVE, 1), Category("r < 0", ~positive, theme.NEGATIVE, 2)]
     traces = []
-    for name, members, kind, filled in kinds:
-        if not members.any():
-            continue
-        bars = {}
-        if intervals:
-            bars = {"error_x": _bars(across[members]), "error_y": _bars(up[members])}
-        group = Group(name, members, theme.look(kind, filled=filled, size=7))
-        traces.append(point_trace(points, group, selected, **bars))
+    for name, members, look, rank in kinds:
+        legend: dict[str, object] = {"legendrank": rank}
+        for filled in (True, False):
+            part = members & (sure == filled)
+            if not part.any():
+                continue
+            bars = {"error_x": _bars(across[part]), "error_y": _bars(up[part])} if intervals else {}
+            said = name if filled or by_category else f"{name}, q ≥ {SIGNIFICANT}"
+            group = Group(said, part, theme.look(look, filled=filled, size=7))
+            traces.append(point_trace(points, group, selected, **bars, **legend))
+            if by_category:  # one entry of the legend for both
+                traces[-1].update(name=f"{words.safe(name)} ({int(members.sum()):,})", legendgroup=name)
+                legend |= {"showlegend": False}
     return traces
 
 
@@ -125,33 +134,6 @@ def _bars(rows: pd.DataFrame) -> dict[str, object]:
         "type": "data", "symmetric": False, "width": 0, "thickness": 0.8, "color": "rgba(95,108,123,0.45)",
         "array": rows["pearson_high"].to_numpy() - r, "arrayminus": r - rows["pearson_low"].to_numpy(),
     }  # fmt: skip
-
-
-def _bins(x: np.ndarray, y: np.ndarray, models: tuple[str, str]) -> go.Heatmap:
-    """Count genes in squares; colours go with the logarithm."""
-    reach = _reach(x, y)
-    edges = np.linspace(-reach, reach, 81)
-    counts = np.histogram2d(y, x, bins=(edges, edges))[0]
-    middle = (edges[:-1] + edges[1:]) / 2
-    shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
-    ticks = [t for t in (1, 10, 100, 1000, 10_000) if t <= counts.max()]
-    return go.Heatmap(
-        x=middle,
-        y=middle,
-        z=shown,
-        customdata=counts,
-        colorscale="Cividis",
-        reversescale=True,
-        hoverongaps=False,
-        hovertemplate=(
-            f"{words.safe(models[0])} r %{{x:.2f}}<br>{words.safe(models[1])} r %{{y:.2f}}"
-            "<br>%{customdata:,.0f} genes<extra></extra>"
-        ),
-        colorbar={
-            "title": {"text": "genes", "font": {"size": 12}}, "tickvals": np.log10(ticks), "thickness": 12,
-            "ticktext": [f"{t:,}" for t in ticks], "outlinewidth": 0,
-        },
-    )  # fmt: skip
 
 
 def _reach(x: np.ndarray, y: np.ndarray) -> float:
