@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from gexviz.analysis.eqtl import Dosages, dosages_of, gene_tests, ld, lead_of, nominal
 from gexviz.analysis.eqtl_covariates import span
 from gexviz.analysis.eqtl_settings import EqtlSettings
-from gexviz.cohort.genotypes import GenotypeBlock
+from gexviz.cohort.expression import read_expression
+from gexviz.cohort.genotypes import GenotypeBlock, Genotypes
+from gexviz.cohort.samples import read_covariates
 from gexviz.errors import Cancelled, GexvizError
 
 ALL = EqtlSettings(window=1_000, maf=0.0, min_count=0)
@@ -284,3 +286,27 @@ def test_haploid_calls_count_one_copy():
 def test_settings_that_cannot_be_used_are_errors(field, value):
     with pytest.raises(GexvizError, match=field):
         EqtlSettings(**{field: value})
+
+
+@pytest.mark.real
+def test_real_genes_equal_ols_with_all_covariates(real_cohort):
+    expression = read_expression(real_cohort / "expression.bed.gz", "log2p1")
+    genotypes = Genotypes([real_cohort / "genotypes.vcf.gz"])
+    everybody = [s for s in genotypes.samples if s in expression.values.columns]
+    covariates = read_covariates(real_cohort / "covariates.tsv").loc[everybody]
+    tango2 = expression.positions.index[expression.positions.index.str.startswith("ENSG00000183597")]
+    values = expression.values.loc[tango2, everybody]
+
+    def read(contig, start, end):
+        return dosages_of(genotypes.read(contig, start, end, everybody))
+
+    found = nominal(values, expression.positions.loc[tango2], read, covariates)
+    assert found.genes["people"].item() == 330
+    assert (found.table["df"] == 330 - 2 - 53).all()
+    lead = found.table.loc[found.table["p"].idxmin()]
+    assert lead["variant"] == "22:20136379:C:A" and lead["ld_lead"] == pytest.approx(1.0)
+    for _, row in found.table.iloc[::25].iterrows():
+        variants, dosages = read("22", row["position"], row["position"] + 1)[:2]
+        dosage = dosages[(variants["variant"] == row["variant"]).to_numpy()][0].astype(float)
+        expected = by_statsmodels(dosage, values.iloc[0].to_numpy(), covariates)
+        np.testing.assert_allclose(row[["slope", "se", "t", "df", "p"]].astype(float), expected, rtol=1e-8)
