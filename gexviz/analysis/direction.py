@@ -117,9 +117,7 @@ def direction_accuracy(variants: pd.DataFrame, chosen: str = "decided", *, level
     return pd.DataFrame(made, columns=COLUMNS)
 
 
-def _binned(
-    by: str, values: np.ndarray, edges: tuple[float, ...]
-) -> list[tuple[str, str, float, float, np.ndarray]]:
+def _binned(by: str, values: np.ndarray, edges: tuple[float, ...]) -> list[tuple[str, str, float, float, np.ndarray]]:
     """Strata between edges; the last one includes its upper edge."""
     rows = []
     pairs = list(pairwise(edges)) or [(edges[0], edges[0])]

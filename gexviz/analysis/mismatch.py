@@ -50,8 +50,8 @@ class GeneTables(NamedTuple):
         ``distance``, ``slope`` (per ALT allele), ``se``, ``t``, ``df``, ``p``, ``q``, ``significant``, ``threshold``;
         ``maf`` and ``strand_ambiguous`` where there.
     dosages : DataFrame
-        Variant x sample, for linkage: ALT copies of the tested variants and of those with effects; NaN for missing
-        calls. Linkage of a variant that is not in it is unknown.
+        Variant x sample, for linkage: ALT copies of the tested variants and of those with effects (NaN for missing
+        calls), or what the eQTLs' covariates leave of them. Linkage of a variant that is not in it is unknown.
     weights : Series or None
         Index variant: the linear model's weights.
     prediction : float
@@ -159,7 +159,8 @@ def classify(
     genes : iterable of GeneTables
         Taken one by one: a generator keeps one gene's dosages in memory.
     covariates : DataFrame, sample x covariate, optional
-        Those of the eQTLs' regressions: linkage is that of dosages without them.
+        Those of the eQTLs' regressions, to be taken out of the dosages; without them, ancestry alone links variants.
+        None if there are none, or if they are taken out already.
     typical : float
         From :func:`gexviz.analysis.deep_sign.typical_effect`; NaN leaves this part of the noise out.
     rules : Rules
@@ -233,6 +234,7 @@ def _every_variant(tables: GeneTables, typical: float, rules: Rules) -> pd.DataF
     placed = placed[~placed.index.duplicated()]
     unplaced = weights.index.difference(placed.index)
     every = pd.concat([placed, _from_names(unplaced)]) if len(unplaced) else placed
+    every = every.set_axis(every.index.to_numpy(object)).sort_values(["position", "ref", "alt"], kind="stable")
     index = every.index
     start, end = tables.window
     position = every["position"].to_numpy(dtype=np.float64)

@@ -293,8 +293,10 @@ def _sentence(g: _Gene, decided: _Decision) -> str:
         first = f"r(deep) is undefined ({g.undefined or 'no reason given'})"
     else:
         first = f"r(deep) = {interval(g.r, g.low, g.high)}, q = {plain(g.q)}"
-    linear = "r(linear) is undefined" if math.isnan(g.linear) else (
-        f"r(linear) = {interval(g.linear, g.linear_low, g.linear_high)}"
+    linear = (
+        "r(linear) is undefined"
+        if math.isnan(g.linear)
+        else (f"r(linear) = {interval(g.linear, g.linear_low, g.linear_high)}")
     )
     return f"{first}; {linear}. {_why(g, decided)} So: {decided.verdict}."
 
