@@ -54,7 +54,9 @@ def legend_of(figure):
     """Names of legend entries with their counts, in the legend's order."""
     shown = sorted((t for t in figure.data if t.showlegend is not False and t.name), key=lambda t: t.legendrank or 0)
     parts = [re.fullmatch(r"(.*) \(([0-9,]+)\)", trace.name).groups() for trace in shown]
-    return {html.unescape(name): int(count.replace(",", "")) for name, count in parts}
+    found = {html.unescape(name): int(count.replace(",", "")) for name, count in parts}
+    assert len(found) == len(parts)
+    return found
 
 
 def test_the_looks_are_of_the_classes_and_verdicts_that_there_are_and_all_differ():
@@ -73,6 +75,8 @@ def test_every_row_has_one_category_and_no_two_look_alike(labels):
         name = None if category.name == "none" else category.name
         assert [labels[n] for n in np.flatnonzero(category.members)] == [name] * category.members.sum()
     assert len({c.look for c in found}) == len({c.rank for c in found}) == len(found)
+    known = {name: rank for rank, name in enumerate(classes.CLASSES, start=1)}
+    assert all(c.rank == known[c.name] if c.name in known else c.rank > len(known) for c in found)
     sizes = [c.members.sum() for c in found]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -156,6 +160,10 @@ def test_selected_pairs_have_error_bars_and_all_others_none():
             assert up == pytest.approx(1.96 * by_id["se"][name], rel=1e-4)
     assert sorted(found) == sorted(chosen) and "bars: 95% interval of the slope" in text_of(figure)
     assert "bars:" not in text_of(quadrants(table))
+    table.loc[known.index[0], ["deep_effect", "slope"]] = [9.0, 0.1]  # far beyond the axis: no bar on its border
+    far = pair_id(*table.loc[known.index[0], ["gene", "variant"]])
+    for trace in quadrants(table, selected=[far]).data:
+        assert np.isnan(trace.error_x.array).all() and np.isnan(trace.error_y.array).all()
 
 
 def test_hover_labels_have_the_interval_and_are_no_markup():
@@ -247,7 +255,7 @@ def test_bars_count_the_verdicts():
     names = pd.Series([f"NAME{n}" for n in range(len(genes))], genes.index)
     hover = verdict_bars(genes, model=MODEL, names=names).data[0].customdata[0][1]
     first = names[genes["verdict"] == "predicts"]
-    assert hover == f"<br>{', '.join(first[:6])} and {len(first) - 6} more"
+    assert hover[4:].replace("<br>", " ") == f"{', '.join(first[:6])} and {len(first) - 6} more"
 
 
 def test_the_overview_is_coloured_by_verdict():

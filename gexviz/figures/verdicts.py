@@ -93,4 +93,5 @@ def _examples(category: Category | None, label: pd.Series) -> str:
         return ""
     members = label[category.members].astype(str)
     more = f" and {len(members) - EXAMPLES:,} more" if len(members) > EXAMPLES else ""
-    return "<br>" + words.safe(", ".join(members.iloc[:EXAMPLES]) + more)
+    lines = words.wrapped(", ".join(members.iloc[:EXAMPLES]) + more, 48)
+    return "".join(f"<br>{words.safe(line)}" for line in lines)
