@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 from test_eqtl import ALL, dosages_from, one_locus, people, reader, simulate
 
@@ -77,6 +77,26 @@ def test_the_beta_fit_is_that_of_maximum_likelihood():
         assert log_likelihood(fit.a * a, fit.b * b) < best
     mean, variance = p.mean(), p.var(ddof=1)
     assert mean * (mean * (1 - mean) / variance - 1) == pytest.approx(1.0, abs=1e-3)
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.integers(10, 300), st.sampled_from([1, 3, 50, 5_000]), st.sampled_from([2, 10, 300])
+)
+def test_the_beta_fit_never_fails(seed, permutations, tests, df):
+    uniform = np.random.default_rng(seed).random(permutations)
+    r2 = stats.beta.isf(-np.expm1(np.log1p(-uniform) / tests), 0.5, df / 2)
+    fit = fit_beta(r2, df)
+    assert np.isfinite(fit).all() and fit.a > 0 and fit.b > 0
+    p = np.clip(stats.beta.sf(r2, 0.5, fit.df / 2), 1e-300, 1 - 1e-16)
+    expected = special.psi([fit.a, fit.b]) - special.psi(fit.a + fit.b)  # the likelihood's stationary point
+    np.testing.assert_allclose([np.log(p).mean(), np.log1p(-p).mean()], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_permutations_that_are_all_alike_are_a_reason(monkeypatch):
+    monkeypatch.setattr("gexviz.analysis.eqtl_permutation.permuted_r2", lambda *_: np.full(20, 0.5))
+    row = permute_gene(made(), QUICK)
+    found = gene_table([row], 0.05).table.loc["G"]
+    assert "alike" in found["reason"] and found["p_nominal"] > 0 and np.isnan(found["q"])
 
 
 def test_a_gene_is_the_same_whichever_others_are_tested_and_draws_are_seeded():

@@ -22,7 +22,6 @@ from gexviz.lazy import lazy
 from gexviz.tasks import Progress
 
 special = lazy("scipy.special")
-stats = lazy("scipy.stats")
 optimize = lazy("scipy.optimize")
 
 SCHEMA = 1
@@ -126,6 +125,8 @@ def permute_gene(test: GeneTest, settings: EqtlSettings) -> dict[str, Any]:
     as_good = int((highest >= r2 * (1 - 1e-12)).sum())
     row |= {"permutations": len(highest), "p_permutation": (1 + as_good) / (1 + len(highest))}
     beta = fit_beta(highest, test.df)
+    if beta is None:
+        return row | {"reason": "all permutations are alike: no beta distribution can be fitted"}
     p_beta = float(special.betainc(beta.a, beta.b, p_of(r2, beta.df)))
     return row | {"beta_a": beta.a, "beta_b": beta.b, "df_effective": beta.df, "p_beta": p_beta}
 
@@ -163,7 +164,7 @@ def p_of(r2: np.ndarray | float, df: float) -> Any:
     return special.betainc(df / 2, 0.5, 1.0 - np.asarray(r2))
 
 
-def fit_beta(r2: np.ndarray, df: int) -> BetaFit:
+def fit_beta(r2: np.ndarray, df: int) -> BetaFit | None:
     """Fit the null distribution of the smallest p.
 
     Parameters
@@ -175,21 +176,36 @@ def fit_beta(r2: np.ndarray, df: int) -> BetaFit:
 
     Returns
     -------
-    BetaFit
+    BetaFit or None
+        None if all are the same.
     """
-
-    def off(log_df: float) -> float:
-        p = p_of(r2, np.exp(log_df))
-        mean, variance = p.mean(), p.var(ddof=1)
-        shape = mean * (mean * (1 - mean) / variance - 1) if variance > 0 else np.inf
-        return abs(shape - 1.0)
-
+    if np.ptp(r2) <= 1e-12:
+        return None
     spread = np.log(4.0)
-    found = optimize.minimize_scalar(off, bounds=(np.log(df) - spread, np.log(df) + spread), method="bounded")
+    bounds = np.log(df) - spread, np.log(df) + spread
+    found = optimize.minimize_scalar(
+        lambda log_df: abs(_moments(p_of(r2, np.exp(log_df)))[0] - 1.0), bounds=bounds, method="bounded"
+    )
     effective = float(np.exp(found.x))
     p = np.clip(p_of(r2, effective), np.finfo(float).tiny, 1 - np.finfo(float).epsneg)
-    a, b, _, _ = stats.beta.fit(p, floc=0, fscale=1)
+    log_p, log_rest = np.log(p).mean(), np.log1p(-p).mean()
+
+    def loss(shapes: np.ndarray) -> tuple[float, np.ndarray]:
+        """Mean negative log likelihood, convex in the shapes, and its gradient along their logarithms."""
+        a, b = np.exp(shapes)
+        slope = special.psi([a, b]) - special.psi(a + b) - [log_p, log_rest]
+        return special.betaln(a, b) - (a - 1) * log_p - (b - 1) * log_rest, slope * [a, b]
+
+    start = np.log(np.clip(_moments(p), 1e-3, 1e9))
+    a, b = np.exp(optimize.minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-9}).x)
     return BetaFit(float(a), float(b), effective)
+
+
+def _moments(p: np.ndarray) -> tuple[float, float]:
+    """Shapes of a beta distribution by its mean and variance."""
+    mean, variance = p.mean(), p.var(ddof=1)
+    size = mean * (1 - mean) / max(variance, np.finfo(float).tiny) - 1
+    return mean * size, (1 - mean) * size
 
 
 def gene_table(rows: Iterable[dict[str, Any]], fdr: float) -> Genes:
@@ -211,7 +227,7 @@ def gene_table(rows: Iterable[dict[str, Any]], fdr: float) -> Genes:
     Genes
     """
     table = pd.DataFrame(list(rows), columns=["gene", *GENE_COLUMNS]).set_index("gene")
-    tested = table["reason"].eq("")
+    tested = table["p_beta"].notna()
     p = table.loc[tested, "p_beta"].to_numpy(np.float64)
     q, storeys = benjamini_hochberg(p), storey(p)
     table.loc[tested, "q"], table.loc[tested, "q_storey"] = q, storeys.q
