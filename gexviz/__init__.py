@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Cancelled": "gexviz.errors",
     "EqtlSettings": "gexviz.analysis.eqtl_settings",
+    "FromElsewhere": "gexviz.mapping",
     "GexvizError": "gexviz.errors",
     "GradientSettings": "gexviz.analysis.gradients",
     "LinearSettings": "gexviz.analysis.settings",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gexviz.analysis import eqtl, eqtl_permutation
+from gexviz.analysis import eqtl, eqtl_conditional, eqtl_permutation
 from gexviz.analysis.eqtl import Dosages, GeneTest
 from gexviz.analysis.eqtl_covariates import span
 from gexviz.analysis.eqtl_settings import EqtlSettings
+from gexviz.cohort import eqtl_alleles, eqtl_tables
 from gexviz.errors import GexvizError
 from gexviz.explaining.frames import frame_part, part_frame
 from gexviz.models.base import GeneLocus
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 _SECONDS = 1.0
 """Genes are stored about as often as this."""
+
+_NEAR = 100_000
+"""bp between places of a table that are read from the genotypes together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +53,8 @@ class Eqtls:
         Significance of genes, and Storey's share of true nulls; NaN without permutations.
     unit : str
         Of slopes, per ALT allele.
+    left_out : mapping
+        Rows of a table from elsewhere that could not be used, by reason.
     """
 
     table: pd.DataFrame
@@ -59,6 +66,7 @@ class Eqtls:
     p_beta: float
     pi0: float
     unit: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         tested = int(self.genes["reason"].eq("").sum())
@@ -121,6 +129,114 @@ def map_eqtls(
         if progress is not None:
             progress(done, len(waiting), test.gene)
     return _assembled(study, loci, keys, settings, permuted=bool(permutations))
+
+
+def independent_signals(
+    study: Study, found: Eqtls, loci: Sequence[GeneLocus], *, progress: Progress | None = None
+) -> pd.DataFrame:
+    """Independent signals of the genes that have an eQTL, by stepwise conditional regression.
+
+    Parameters
+    ----------
+    study : Study
+    found : Eqtls
+        With permutations.
+    loci : sequence of GeneLocus
+        Genes of `found`.
+    progress : Progress, optional
+
+    Returns
+    -------
+    DataFrame
+        A row a signal; see :func:`gexviz.analysis.eqtl_conditional.independent_signals`.
+    """
+    if not found.permuted:
+        raise GexvizError("signals need permutations", remedy="ask for eQTLs with permutations=1000")
+    called = set(found.genes.index[found.genes["q"] <= found.settings.fdr])
+    chosen = [g for g in loci if g.id in called]
+    tables = []
+    for done, test in enumerate(gene_tests(study, chosen, found.settings), start=1):
+        tables.append(eqtl_conditional.independent_signals(test, found.p_beta, found.settings))
+        if progress is not None:
+            progress(done, len(chosen), test.gene)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=eqtl_conditional.COLUMNS)
+
+
+class FromElsewhere(NamedTuple):
+    """A table of eQTLs that were found in other people.
+
+    Attributes
+    ----------
+    file : Path
+        GTEx, eQTL Catalogue or plain; see :mod:`gexviz.cohort.eqtl_tables`.
+    people : int
+        How many they were found in: it makes t a correlation.
+    build : str or None
+        Its genome build, where the file doesn't tell.
+    """
+
+    file: Path
+    people: int
+    build: str | None = None
+
+
+def read_elsewhere(study: Study, source: FromElsewhere) -> Eqtls:
+    """Read eQTLs that were found elsewhere, turned to the cohort's ALT alleles.
+
+    Parameters
+    ----------
+    study : Study
+    source : FromElsewhere
+
+    Returns
+    -------
+    Eqtls
+        Of the cohort's variants that the table has; ``genes`` tells how many rows each gene has. ``left_out`` counts
+        the rows that could not be used, by reason.
+
+    Raises
+    ------
+    GexvizError
+        For a table that can't be read, of another build, or without a row that can be used.
+    """
+    if source.people < 4:
+        raise GexvizError(f"eQTLs found in {source.people} people", expected="the number of people behind the table")
+    read = eqtl_tables.read_eqtls(source.file)
+    variants = _cohort_variants(study, read.table)
+    found = eqtl_alleles.harmonise_eqtls(
+        read, variants, study.genes.index, cohort_build=study.config.study.genome, build=source.build
+    )
+    if found.table.empty:
+        counted = ", ".join(f"{reason}: {number:,}" for reason, number in found.counts.items() if number)
+        raise GexvizError("no row of the table can be used", file=source.file, place=counted)
+    table, genes = found.table, study.genes.loc[found.table["gene"]]
+    sign = np.where(genes["strand"] == "+", 1, -1)
+    frequency = variants.drop_duplicates("variant").set_index("variant")["frequency"].reindex(table["variant"])
+    distance = sign * (table["position"].to_numpy() - genes["tss"].to_numpy())
+    maf = np.minimum(frequency.to_numpy(), 1 - frequency.to_numpy())
+    table = table.assign(distance=distance, n=source.people, df=source.people - 2, maf=maf)
+    rows = table.groupby("gene", sort=False).size().rename("tested").to_frame().assign(reason="")
+    unit = f"as in {source.file.name}"
+    left_out = {reason: number for reason, number in found.counts.items() if reason != "kept"}
+    return Eqtls(table, rows, EqtlSettings(), False, (), (), float("nan"), float("nan"), unit, left_out)
+
+
+def _cohort_variants(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """The cohort's variants where a table has some, with the frequency of ALT among the study's people."""
+    samples, parts = list(study.samples.index), []
+    for name, rows in table.groupby("contig", sort=False):
+        contig = study.cohort.reference_contig(str(name))
+        if contig is None:
+            continue
+        places = np.unique(rows["position"].to_numpy(np.int64))
+        for near in np.split(places, np.flatnonzero(np.diff(places) > _NEAR) + 1):
+            variants, dosages = study.cohort.genotypes.read(contig, int(near[0]), int(near[-1]) + 1, samples).dosages()
+            wanted = variants["position"].isin(near).to_numpy()
+            known = ~np.isnan(dosages[wanted])
+            total = np.where(known, dosages[wanted], 0).sum(axis=1)
+            parts.append(variants[wanted].assign(frequency=total / np.maximum(2 * known.sum(axis=1), 1)))
+    empty = pd.DataFrame({"variant": [], "position": [], "ref": [], "alt": [], "frequency": []})
+    return pd.concat(parts, ignore_index=True) if parts else empty.astype({"variant": str})
 
 
 def gene_tests(study: Study, loci: Sequence[GeneLocus], settings: EqtlSettings) -> Iterator[GeneTest]:

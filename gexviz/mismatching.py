@@ -16,7 +16,7 @@ from gexviz.analysis.mismatch import GeneTables
 from gexviz.analysis.mismatch_rules import RULES, Rules
 from gexviz.errors import GexvizError
 from gexviz.explaining.effects import variant_effects
-from gexviz.mapping import Eqtls, gene_tests, map_eqtls
+from gexviz.mapping import Eqtls, FromElsewhere, gene_tests, map_eqtls, read_elsewhere
 from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 from gexviz.tasks import Progress
 
@@ -74,7 +74,7 @@ def compare_directions(
     loci: Sequence[GeneLocus] | None = None,
     *,
     permutations: int = PERMUTATIONS,
-    rules: Rules = RULES,
+    elsewhere: FromElsewhere | None = None,
     progress: Progress | None = None,
 ) -> Mismatches:
     """Compare a deep model's effects with eQTLs and a linear model's weights; what is stored is not computed again.
@@ -90,7 +90,8 @@ def compare_directions(
         Genes to compare; all of the study's if not given. eQTLs are those of all genes in either case.
     permutations : int
         For each gene.
-    rules : Rules
+    elsewhere : FromElsewhere, optional
+        A table of eQTLs of other people, in place of the cohort's own. Linkage is the cohort's.
     progress : Progress, optional
 
     Returns
@@ -104,7 +105,11 @@ def compare_directions(
     unserved = pd.Series({g: r for g, r in reasons.items() if r is not None}, name="reason", dtype=object)
     if not served:
         raise GexvizError(f"{model} can't serve any of these {len(wanted):,} genes", remedy="see `study.status(model)`")
-    eqtls = map_eqtls(study, study.loci(), permutations=permutations, progress=progress)
+    if elsewhere is None:
+        eqtls = map_eqtls(study, study.loci(), permutations=permutations, progress=progress)
+    else:
+        eqtls = read_elsewhere(study, elsewhere)
+    permuted = eqtls.genes if eqtls.permuted else None
     ids = [g.id for g in served]
     for name in (model, *([linear] if linear is not None else [])):
         study.compute(name, ids, progress=progress)
@@ -113,19 +118,19 @@ def compare_directions(
         effects[gene.id] = variant_effects(study, model, gene).table
         if progress is not None:
             progress(done, len(served), f"effects, {gene.name}")
-    rows = mismatch.call_significant(eqtls.table, eqtls.genes, rules=rules)
+    rows = mismatch.call_significant(eqtls.table, permuted)
     ceilings: dict[str, ceiling.Heritability] = {}
     tables = _gene_tables(study, served, (model, linear), effects, rows, ceilings)
-    classified = mismatch.classify(tables, typical=deep_sign.typical_effect(effects.values(), rules), rules=rules)
+    classified = mismatch.classify(tables, typical=deep_sign.typical_effect(effects.values()))
     deep = study.evaluate(model).reindex(ids)
     against = None if linear is None else study.evaluate(linear).reindex(ids)
     genes = verdicts.gene_verdicts(
-        classified, deep, against, eqtl_genes=eqtls.genes, ceilings=_ceiling_table(ceilings), rules=rules
+        classified, deep, against, eqtl_genes=permuted, ceilings=_ceiling_table(ceilings)
     )
     genes.insert(0, "name", study.genes["name"].reindex(genes.index))
-    summary = mismatch_summary.summarise(classified.variants, genes, {"analytic": deep}, rules=rules)
+    summary = mismatch_summary.summarise(classified.variants, genes, {"analytic": deep})
     unit = study.spec(model).scale
-    return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, rules)
+    return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES)
 
 
 def _check_models(study: Study, model: str, linear: str | None) -> None:

@@ -29,7 +29,7 @@ from gexviz.tasks import Executor, Progress, Task, run
 
 if TYPE_CHECKING:
     from gexviz.analysis.eqtl_settings import EqtlSettings
-    from gexviz.mapping import Eqtls
+    from gexviz.mapping import Eqtls, FromElsewhere
     from gexviz.mismatching import Mismatches
 
 checking = lazy("gexviz.checking")
@@ -465,6 +465,14 @@ class Study:
         """
         return mapping.map_eqtls(self, self.loci(genes), settings, permutations=permutations, progress=progress)
 
+    def independent_signals(
+        self, genes: Iterable[str] | None = None, *, permutations: int = 1_000, progress: Progress | None = None
+    ) -> pd.DataFrame:
+        """Independent signals of the genes that have an eQTL, by stepwise conditional regression; a row a signal."""
+        loci = self.loci(genes)
+        found = self.eqtls(genes, permutations=permutations, progress=progress)
+        return mapping.independent_signals(self, found, loci, progress=progress)
+
     def mismatches(
         self,
         model: str,
@@ -472,6 +480,7 @@ class Study:
         genes: Iterable[str] | None = None,
         *,
         permutations: int = 1_000,
+        elsewhere: FromElsewhere | None = None,
         progress: Progress | None = None,
     ) -> Mismatches:
         """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
@@ -486,6 +495,8 @@ class Study:
             All of the study's if not given.
         permutations : int
             For the eQTLs of each gene.
+        elsewhere : FromElsewhere, optional
+            A table of eQTLs of other people (GTEx, eQTL Catalogue, plain), in place of the cohort's own.
         progress : Progress, optional
 
         Returns
@@ -495,7 +506,7 @@ class Study:
         """
         loci = None if genes is None else self.loci(genes)
         return mismatching.compare_directions(
-            self, model, linear, loci, permutations=permutations, progress=progress
+            self, model, linear, loci, permutations=permutations, elsewhere=elsewhere, progress=progress
         )
 
     # -- the inner workings ------------------------------------------------------------------------------------------

@@ -85,3 +85,43 @@ def test_a_gene_without_expression_is_named(toml, tmp_path):
     less.write_text(toml.read_text().replace("expression.tsv", "less.tsv"))
     with pytest.raises(GexvizError, match="GENE5 can't be tested: no expression"):
         gx.load(less, tmp_path / "results").eqtls(["GENE5"])
+
+
+def test_independent_signals_begin_with_the_lead(study):
+    signals = study.independent_signals(permutations=200)
+    lead = study.eqtls(permutations=200).genes.loc["ENSG00000000000.1", "variant"]
+    assert set(signals["gene"]) == {"ENSG00000000000.1"} and signals["variant"].iat[0] == lead
+    with pytest.raises(GexvizError, match="need permutations"):
+        mapping.independent_signals(study, study.eqtls(), study.loci())
+
+
+def test_eqtls_from_elsewhere_are_turned_to_the_cohorts_alleles(study, tmp_path):
+    own = study.eqtls(["GENE0"], settings=gx.EqtlSettings(min_count=1)).table
+    snvs = own[(own["ref"].str.len() == 1) & (own["alt"].str.len() == 1)]
+    ambiguous = snvs["ref"].map(dict(zip("ACGT", "TGCA", strict=True))) == snvs["alt"]
+    sure = snvs[~ambiguous].head(20)
+    plain = pd.DataFrame(
+        {
+            "gene": sure["gene"],
+            "contig": "chr1",
+            "position": sure["position"] + 1,
+            "effect_allele": sure["ref"],  # the other way round
+            "other_allele": sure["alt"],
+            "slope": -sure["slope"],
+            "se": sure["se"],
+            "p": sure["p"],
+            "build": "test",
+        }
+    )
+    plain.loc[len(plain) + 10_000] = ["ENSGX", "chr1", 5, "A", "G", 0.1, 0.1, 0.5, "test"]
+    plain.to_csv(tmp_path / "other.tsv", sep="\t", index=False)
+    found = mapping.read_elsewhere(study, gx.FromElsewhere(tmp_path / "other.tsv", 400))
+    both = found.table.set_index("variant").join(sure.set_index("variant")[["slope", "distance"]], suffixes=("", "_own"))
+    assert len(both) == 20 and np.allclose(both["slope"], both["slope_own"])
+    assert (both["distance"] == both["distance_own"]).all() and (both["df"] == 398).all()
+    assert sum(found.left_out.values()) == 1
+    with pytest.raises(GexvizError, match="2 people"):
+        mapping.read_elsewhere(study, gx.FromElsewhere(tmp_path / "other.tsv", 2))
+    plain.assign(build="GRCh38").to_csv(tmp_path / "b38.tsv", sep="\t", index=False)
+    with pytest.raises(GexvizError, match="GRCh38"):
+        mapping.read_elsewhere(study, gx.FromElsewhere(tmp_path / "b38.tsv", 400))

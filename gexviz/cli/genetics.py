@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
@@ -26,6 +27,12 @@ from gexviz.lazy import lazy
 from gexviz.study import load
 
 eqtl_settings = lazy("gexviz.analysis.eqtl_settings")
+mapping = lazy("gexviz.mapping")
+
+Independent = Annotated[bool, typer.Option("--independent", help="Also independent signals, FILE.independent.tsv.")]
+OtherEqtls = Annotated[
+    Path | None, typer.Option("--eqtls", help="eQTLs of other people: GTEx, eQTL Catalogue, plain. [the cohort's]")
+]
 
 
 @app.command(epilog="Example: gexviz eqtl study.toml --permutations 1000 --out eqtls.tsv")
@@ -40,6 +47,7 @@ def eqtl(
     window: Annotated[int, typer.Option(help="bp on each side of the TSS.")] = 1_000_000,
     maf: Annotated[float, typer.Option(help="Least frequency of the rarer allele.")] = 0.01,
     seed: Annotated[int, typer.Option(help="Of the permutations.")] = 1,
+    independent: Independent = False,  # noqa: FBT002
     results: ResultsFolder = None,
 ) -> None:
     """Marginal cis-eQTLs of the cohort, covariates taken out of expression and dosages.
@@ -49,8 +57,12 @@ def eqtl(
     threshold.
     """
     settings = eqtl_settings.EqtlSettings(window=window, maf=maf, seed=seed)
+    opened = load(study, results)
     with progress("testing") as told:
-        found = load(study, results).eqtls(genes, permutations=permutations, settings=settings, progress=told)
+        found = opened.eqtls(genes, permutations=permutations, settings=settings, progress=told)
+        if independent:
+            signals = mapping.independent_signals(opened, found, opened.loci(genes), progress=told)
+            write_table(_one_based(signals), beside(table, "independent"))
     write_table(_one_based(found.table), table)
     if found.permuted:
         write_table(_one_based(found.genes.reset_index()), beside(table, "genes"))
@@ -70,6 +82,9 @@ def mismatches(
     linear: Annotated[str | None, typer.Option("--linear", "-l", help="A linear model of the study.")] = None,
     genes: Genes = None,
     permutations: Annotated[int, typer.Option(min=10, help="For the eQTLs of each gene.")] = 1_000,
+    eqtls: OtherEqtls = None,
+    people: Annotated[int, typer.Option("--eqtl-people", help="How many people --eqtls were found in.")] = 0,
+    build: Annotated[str | None, typer.Option("--eqtl-build", help="Build of --eqtls, if it doesn't tell.")] = None,
     results: ResultsFolder = None,
 ) -> None:
     """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
@@ -77,13 +92,18 @@ def mismatches(
     Writes FILE.tsv (a row a variant that matters to anyone, with a class and a sentence), FILE.genes.tsv (a verdict and
     its evidence for each gene) and FILE.summary.tsv (direction accuracy with intervals, published figures beside).
     """
+    elsewhere = None if eqtls is None else mapping.FromElsewhere(eqtls, people, build)
     with progress("comparing") as told:
-        found = load(study, results).mismatches(model, linear, genes, permutations=permutations, progress=told)
+        found = load(study, results).mismatches(
+            model, linear, genes, permutations=permutations, elsewhere=elsewhere, progress=told
+        )
     write_table(_one_based(found.variants), table)
     write_table(found.genes.reset_index(), beside(table, "genes"))
     write_table(found.summary, beside(table, "summary"))
     out.print(f"{table}: {found!r}", markup=False)
     show(found.summary[["part", "figure", "count", "n", "value", "low", "high", "published"]])
+    for reason, number in found.eqtls.left_out.items():
+        err.print(f"{number:,} rows of {eqtls} left out: {reason}", markup=False)
     for reason, rows in found.unserved.groupby(found.unserved):
         err.print(f"{len(rows):,} genes not served by {model}: {reason}", markup=False)
 
