@@ -9,7 +9,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mismatch_tables import by_hand, linked_dosages, name_of, ols, simulated
-from scipy import stats
+from scipy import special, stats
 from statsmodels.stats.multitest import multipletests
 
 from gexviz.analysis.deep_sign import deep_signs, typical_effect
@@ -390,3 +390,32 @@ def test_slopes_are_those_of_one_regression_each():
         fit = sm.OLS(y, sm.add_constant(dosages.loc[row["variant"]].to_numpy())).fit()
         assert row["t"] == pytest.approx(fit.tvalues[1]) and row["p"] == pytest.approx(fit.pvalues[1])
         assert row["p"] == pytest.approx(2 * stats.t.sf(abs(row["t"]), 78))
+
+
+def test_q_of_variants_by_permutation():
+    """The lead has its gene's q, others never less; about the threshold it is the rate."""
+    rng = np.random.default_rng(8)
+    genes = pd.DataFrame(
+        {
+            "beta_a": rng.uniform(0.9, 1.1, 30),
+            "beta_b": rng.uniform(20, 80, 30),
+            "df_effective": rng.uniform(80, 98, 30),
+        },
+        index=[f"G{i}" for i in range(30)],
+    )
+    leads = np.r_[10.0 ** -rng.uniform(3, 9, 12), rng.uniform(0.001, 0.2, 18)]
+    effective = special.betainc(genes["df_effective"] / 2, 0.5, special.betaincinv(49, 0.5, leads))
+    genes["p_beta"] = special.betainc(genes["beta_a"], genes["beta_b"], effective)
+    genes["q"] = multipletests(genes["p_beta"], method="fdr_bh")[1]
+    last, first = genes["p_beta"][genes["q"] <= 0.05].max(), genes["p_beta"][genes["q"] > 0.05].min()
+    cut = special.betaincinv(genes["beta_a"], genes["beta_b"], (last + first) / 2)
+    genes["threshold"] = special.betainc(49, 0.5, special.betaincinv(genes["df_effective"] / 2, 0.5, cut))
+    rows_of = [
+        {"gene": g, "p": p * k, "df": 98, "k": k} for g, p in zip(genes.index, leads, strict=True) for k in (1, 2, 4)
+    ]
+    found = call_significant(pd.DataFrame(rows_of), genes)
+    assert found.loc[found["k"] == 1, "q"].tolist() == pytest.approx(genes["q"].tolist())
+    assert (found.groupby("gene")["q"].diff().dropna() >= -1e-12).all() and found["q"].between(0, 1).all()
+    assert (found["significant"] == (found["p"] <= found["threshold"])).all() and found["significant"].sum() > 12
+    assert (found.loc[found["significant"] & (found["k"] > 1), "q"] < 0.1).all()
+    assert (found.loc[~found["significant"], "q"] > 0.05).all()

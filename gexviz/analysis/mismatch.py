@@ -15,12 +15,10 @@ from gexviz.analysis.deep_sign import deep_signs
 from gexviz.analysis.mismatch_rules import RULES, Rules, VariantClass
 from gexviz.analysis.mismatch_words import variant_sentence
 from gexviz.analysis.signals import Linkage, best_first, independent_signals, posterior
+from gexviz.analysis.variant_q import NEEDED, adjusted, permuted_q
 from gexviz.errors import GexvizError
-from gexviz.lazy import lazy
 
-scipy = lazy("scipy")
-
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the numbers would come out differently for the same inputs."""
 
 COLUMNS = [
@@ -101,48 +99,40 @@ def call_significant(eqtls: pd.DataFrame, genes: pd.DataFrame | None = None, *, 
     Parameters
     ----------
     eqtls : DataFrame
-        A row a gene and variant: ``gene``, ``p``.
+        A row a gene and variant: ``gene``, ``p``, ``df``.
     genes : DataFrame, optional
-        Index gene, of permutations: ``q``, ``threshold`` (nominal p of significance). A gene's variants are significant
-        if its q is at most ``rules.fdr`` and their p at most its threshold. Without it, genes are selected first and
-        then variants in them (Benjamini and Bogomolov, J R Stat Soc B 76:297, 2014; for eQTLs, Peterson et al.,
-        Bioinformatics 32:2556, 2016): Simes' p of each gene, Benjamini-Hochberg over genes, and in the R of G genes
-        that pass at the rate f, Benjamini-Hochberg over variants at f R / G. Over all pairs at once, a few genes with
-        hundreds of linked eQTLs would lend significance to all others.
+        Index gene, of permutations: ``q``, ``threshold`` (nominal p of significance), ``beta_a``, ``beta_b``,
+        ``df_effective``, ``p_beta``. A gene's variants are significant if its q is at most ``rules.fdr`` and their p
+        at most its threshold. Without it, genes are selected first and then variants in them (Benjamini and Bogomolov,
+        J R Stat Soc B 76:297, 2014; for eQTLs, Peterson et al., Genet Epidemiol 40:45, 2016): Simes' p of each gene,
+        Benjamini-Hochberg over genes, and in the R of G genes that pass at the rate f, Benjamini-Hochberg over
+        variants at f R / G. Over all pairs at once, a few genes with hundreds of linked eQTLs would lend significance
+        to all others.
     rules : Rules
 
     Returns
     -------
     DataFrame
-        With ``q`` (the gene's, of permutations; else the rate at which the variant would be called, given the number
-        of selected genes; NaN without a p), ``significant``, ``threshold`` (largest p that is significant in this gene;
-        NaN where none is).
+        With ``q`` (rate at which the variant would be called: of :func:`gexviz.analysis.variant_q.permuted_q`, or the
+        gene's q where its permutations are not told; without `genes`, given the number of selected genes; NaN without
+        a p), ``significant``, ``threshold`` (largest p that is significant in this gene; NaN where none is).
     """
-    p = eqtls["p"].to_numpy(dtype=np.float64)
-    gene = eqtls["gene"]
+    p, gene = eqtls["p"].to_numpy(dtype=np.float64), eqtls["gene"]
+    tested = np.isfinite(p)
     if genes is None:
-        within = pd.Series(p, index=eqtls.index).groupby(gene).transform(_adjusted).to_numpy(np.float64)
+        within = pd.Series(p, index=eqtls.index).groupby(gene).transform(adjusted).to_numpy(np.float64)
         simes = pd.Series(within).groupby(gene.to_numpy()).min().dropna()
-        gene_q = pd.Series(_adjusted(simes.to_numpy()), index=simes.index)
-        selected = max(int((gene_q <= rules.fdr).sum()), 1)
-        q = np.maximum(gene_q.reindex(gene).to_numpy(), np.minimum(within * len(gene_q) / selected, 1.0))
+        first = pd.Series(adjusted(simes.to_numpy()), index=simes.index)
+        selected = max(int((first <= rules.fdr).sum()), 1)
+        q = np.maximum(first.reindex(gene).to_numpy(), np.minimum(within * len(first) / selected, 1.0))
         significant = q <= rules.fdr
         largest = pd.Series(np.where(significant, p, np.nan)).groupby(gene.to_numpy()).max()
         return eqtls.assign(q=q, significant=significant, threshold=largest.reindex(gene).to_numpy())
-    q = np.where(np.isfinite(p), genes["q"].reindex(gene).to_numpy(dtype=np.float64), np.nan)
-    threshold = np.where(q <= rules.fdr, genes["threshold"].reindex(gene).to_numpy(dtype=np.float64), np.nan)
+    gene_q = genes["q"].reindex(gene).to_numpy(dtype=np.float64)
+    q = permuted_q(eqtls, genes) if set(genes) >= NEEDED else np.where(tested, gene_q, np.nan)
+    threshold = np.where(gene_q <= rules.fdr, genes["threshold"].reindex(gene).to_numpy(dtype=np.float64), np.nan)
     with np.errstate(invalid="ignore"):
         return eqtls.assign(q=q, significant=p <= threshold, threshold=threshold)
-
-
-def _adjusted(p: np.ndarray | pd.Series) -> np.ndarray:
-    """Benjamini-Hochberg's q; NaN where there is no p."""
-    values = np.asarray(p, dtype=np.float64)
-    q = np.full(len(values), np.nan)
-    tested = np.isfinite(values)
-    if tested.any():
-        q[tested] = scipy.stats.false_discovery_control(values[tested])
-    return q
 
 
 def classify(
