@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ _LONGEST_NAME = 255
 class _Items(NamedTuple):
     """Columns of the file, equally long."""
 
+    chromosome: list[str]
     start: np.ndarray
     end: np.ndarray
     name: list[str]
@@ -32,7 +34,7 @@ class _Items(NamedTuple):
 def write_variants_bed(
     effects: pd.DataFrame,
     path: str | Path,
-    contig: str,
+    contig: str | Sequence[str],
     *,
     name: str,
     value: str = "effect_reference",
@@ -45,8 +47,8 @@ def write_variants_bed(
     effects : DataFrame
         Index: variant ids; ``position`` (0-based), ``ref``, and the column `value`.
     path : path
-    contig : str
-        As the reference has it.
+    contig : str or sequence of str
+        As the reference has it; or one for each variant, which then stay in the order of their contigs.
     name : str
         Of the track.
     value : str
@@ -59,11 +61,14 @@ def write_variants_bed(
     Exported
         Variants without an effect are left out.
     """
-    known = effects[np.isfinite(effects[value].to_numpy(dtype=float))]
+    has_effect = np.isfinite(effects[value].to_numpy(dtype=float))
+    known = effects[has_effect]
+    contigs = [contig] * len(known) if isinstance(contig, str) else np.array(contig, dtype=object)[has_effect]
     effect = known[value].to_numpy(dtype=float)
     largest = np.abs(effect).max(initial=0.0)
     start = known["position"].to_numpy(dtype=np.int64)
     items = _Items(
+        [rules.chromosome(str(c), ucsc=ucsc) for c in contigs],
         start,
         start + known["ref"].str.len().to_numpy(dtype=np.int64),
         [str(variant) for variant in known.index],
@@ -72,7 +77,7 @@ def write_variants_bed(
         [_GAINED if e > 0 else _LOST if e < 0 else _PLAIN for e in effect],
     )
     note = comment(len(effects) - len(known), "variants without an effect")
-    return _write(items, path, rules.chromosome(contig, ucsc=ucsc), name, note, len(effects) - len(known))
+    return _write(items, path, name, note, len(effects) - len(known))
 
 
 def write_sites_bed(sites: pd.DataFrame, path: str | Path, contig: str, *, name: str, ucsc: bool = False) -> Exported:
@@ -103,6 +108,7 @@ def write_sites_bed(sites: pd.DataFrame, path: str | Path, contig: str, *, name:
     change = known["change"] if "change" in known else pd.Series("", index=known.index)
     colours = {"gained": _GAINED, "stronger": _GAINED, "lost": _LOST, "weaker": _LOST}
     items = _Items(
+        [rules.chromosome(contig, ucsc=ucsc)] * len(known),
         known["start"].to_numpy(dtype=np.int64),
         known["end"].to_numpy(dtype=np.int64),
         [str(motif) for motif in known["motif"]],
@@ -114,17 +120,18 @@ def write_sites_bed(sites: pd.DataFrame, path: str | Path, contig: str, *, name:
     note = comment(left_out, "sites without a p-value")
     if "inserted" in known and (partly := int((known["inserted"] > 0).sum())):
         note += f"# {partly:,} sites have inserted bases, which the reference has no place for\n"
-    return _write(items, path, rules.chromosome(contig, ucsc=ucsc), name, note, left_out)
+    return _write(items, path, name, note, left_out)
 
 
-def _write(items: _Items, path: str | Path, chromosome: str, name: str, note: str, left_out: int) -> Exported:
-    order = np.lexsort((items.end, items.start))
+def _write(items: _Items, path: str | Path, name: str, note: str, left_out: int) -> Exported:
+    rank = {contig: number for number, contig in enumerate(dict.fromkeys(items.chromosome))}
+    order = np.lexsort((items.end, items.start, np.array([rank[contig] for contig in items.chromosome], int)))
     score = np.clip(np.round(items.score), 0, 1000).astype(int)
     with written_whole(path) as draft, draft.open("w", encoding="ascii", newline="\n") as out:
         out.write(f"{rules.track_line('', name, 'visibility=pack', 'itemRgb=On')}\n{note}")
         for i in order.tolist():
             place = f"{items.start[i]}\t{items.end[i]}"
-            cells = (chromosome, place, _item_name(items.name[i]), score[i], items.strand[i], place)
+            cells = (items.chromosome[i], place, _item_name(items.name[i]), score[i], items.strand[i], place)
             out.write("\t".join(map(str, cells)) + f"\t{rules.colour(items.colour[i])}\n")
     return Exported(Path(path), len(order), left_out)
 
