@@ -104,7 +104,7 @@ def call_significant(eqtls: pd.DataFrame, genes: pd.DataFrame | None = None, *, 
         Index gene, of permutations: ``q``, ``threshold`` (nominal p of significance), ``beta_a``, ``beta_b``,
         ``df_effective``, ``p_beta``. A gene's variants are significant if its q is at most ``rules.fdr`` and their p
         at most its threshold. Without it, genes are selected first and then variants in them (Benjamini and Bogomolov,
-        J R Stat Soc B 76:297, 2014; for eQTLs, Peterson et al., Genet Epidemiol 40:45, 2016): Simes' p of each gene,
+        J R Stat Soc B 76:297, 2014; TreeQTL, Bioinformatics 32:2556, 2016): Simes' p of each gene,
         Benjamini-Hochberg over genes, and in the R of G genes that pass at the rate f, Benjamini-Hochberg over
         variants at f R / G. Over all pairs at once, a few genes with hundreds of linked eQTLs would lend significance
         to all others.

@@ -315,7 +315,7 @@ def _why(g: _Gene, decided: _Decision) -> str:
         case 4:
             return (
                 f"Variants whose deep effect is opposite to their eQTL have {g.share_opposite:.0%} of the prediction's "
-                "variance, and r is negative."
+                "variance (by covariance), and r is negative."
             )
         case 5:
             return f"Only {g.evidence_inside:.0%} of the evidence ({_source(g)}) lies inside the model's window."
@@ -326,8 +326,8 @@ def _why(g: _Gene, decided: _Decision) -> str:
             )
         case 7:
             return (
-                f"Drivers that no eQTL supports have {g.share_unsupported:.0%} of the prediction's variance, and r is "
-                "not significantly positive."
+                f"Drivers that no eQTL supports have {g.share_unsupported:.0%} of the prediction's variance (by "
+                "covariance), and r is not significantly positive."
             )
         case _:
             return f"{decided.reason[0].upper()}{decided.reason[1:]}."
