@@ -128,7 +128,8 @@ def compare_directions(
         classified, deep, against, eqtl_genes=permuted, ceilings=_ceiling_table(ceilings)
     )
     genes.insert(0, "name", study.genes["name"].reindex(genes.index))
-    summary = mismatch_summary.summarise(classified.variants, genes, {"analytic": deep})
+    nulls = {"analytic": deep, "permutation": study.evaluate(model, null="permutation").reindex(ids)}
+    summary = mismatch_summary.summarise(classified.variants, genes, nulls)
     unit = study.spec(model).scale
     return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES)
 
