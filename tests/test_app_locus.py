@@ -20,7 +20,8 @@ import gexviz as gx
 from gexviz.cohort.windows import Window
 from gexviz.explaining import effects
 from gexviz.explaining.target import target
-from gexviz.ui import locus_exports, locus_regions, locus_work, opening
+from gexviz.ui import locus_exports, locus_regions, locus_work, opening, tables
+from gexviz.ui.jobs import Jobs
 from gexviz.ui.locus_variants import facts
 
 TABLE = '\n[models.elsewhere]\nfamily = "table"\npredictions = "elsewhere.tsv"\nscale = "log"\n'
@@ -392,3 +393,18 @@ def test_exported_files_hold_what_is_shown(computed: Path, monkeypatch: pytest.M
 def test_the_jobs_of_this_module_have_no_sample_ids() -> None:
     for job in opening.all_jobs().all():
         assert "P0" not in job.label and "P0" not in job.key
+
+
+def test_what_the_page_stores_does_not_outdate_the_predictions(tmp_path: Path) -> None:
+    toml = net_study(tmp_path)
+    study = gx.load(toml)
+    study.compute("net")
+    jobs = Jobs()
+    before = tables.version(study, jobs)
+    study.gene("GENE0").locus("net", "1:4801-4900")
+    assert tables.version(study, jobs) == before
+    write_net(tmp_path, seed=1)
+    study = gx.load(toml)
+    changed = tables.version(study, jobs)
+    study.compute("net", ["GENE0"])
+    assert len({before, changed, tables.version(study, jobs)}) == 3

@@ -46,6 +46,9 @@ from gexviz.ui.tables import stamp
 
 _CHART = "locus"
 
+MOST_SITES = 200
+"""Motif sites above which there is no track of them: the few that fit would be chosen by their strength alone."""
+
 
 def body(view: View) -> None:
     """Draw the page below the header."""
@@ -156,7 +159,7 @@ def _show(looked: Looked, files: Files, export: DeltaGenerator) -> None:
     with readable("the locus"):
         locus = _locus(looked, attributions, sites, _own_tracks(looked, files))
         _figure(looked, locus, files)
-        _notes(looked, attributions)
+        _notes(looked, attributions, 0 if sites is None else len(sites))
     with export, readable("the export"):
         locus_exports.exports(looked, attributions[0], sites)
     if looked.effects is None:
@@ -213,7 +216,7 @@ def _locus(
         effects=None if looked.effects is None else looked.effects.table,
         attribution=found[0],
         other=None if same else found[1],
-        motifs=sites,
+        motifs=None if sites is None or len(sites) > MOST_SITES else sites,
         own=tuple(own),
         chosen=(str(looked.variant),) if known else (),
     )
@@ -236,7 +239,10 @@ def _figure(looked: Looked, locus: Locus, files: Files) -> None:
 
 @st.cache_resource(show_spinner=False, max_entries=24)
 def _drawn(_locus: Locus, content: str) -> go.Figure:
-    return _locus.figure()
+    figure = _locus.figure()
+    for kind in ("scatter", "bar"):  # a click fades nothing: the figure itself marks the chosen variant
+        figure.update_traces(unselected={"marker": {"opacity": 1}}, selector={"type": kind})
+    return figure
 
 
 def _lollipop_clicked(looked: Looked) -> None:
@@ -247,9 +253,11 @@ def _lollipop_clicked(looked: Looked) -> None:
             return
 
 
-def _notes(looked: Looked, found: Sequence[Any]) -> None:
+def _notes(looked: Looked, found: Sequence[Any], sites: int) -> None:
     """What has to be known of the sequences."""
     notes = []
+    if sites > MOST_SITES:
+        notes.append(f"{sites:,} motif sites are in this region; zoom in to see them (up to {MOST_SITES} are drawn).")
     for target in (looked.first, looked.second):
         if target is not None and target.background.unknown:
             name = f"The sequence ({target.background.label})"

@@ -24,8 +24,7 @@ from gexviz.ui.locus_regions import around
 from gexviz.ui.messages import plain
 
 _KEEP: Literal["session"] = "session"
-_DRAWN = "variants_table_of"
-_PICKED = "variant_picked_in_table"
+_TABLE = "variants"
 _FREQUENCIES = {"any": 0.0, "1%": 0.01, "5%": 0.05, "10%": 0.1}
 _KINDS = {"All": None, "SNVs": ("SNV",), "Indels": ("insertion", "deletion"), "Others": ("MNV",)}
 _COLUMNS = [
@@ -56,15 +55,14 @@ def table(looked: Looked) -> None:
     if rows.empty:
         st.info("No variant passes these filters.")
         return
-    key = _key(looked, rows.index)
     columns = [*_COLUMNS, "reason"] if rows["reason"].astype(bool).any() else _COLUMNS
     rows = rows.assign(share=rows["share"].round(4) + 0.0)  # no -0%
     at = list(rows.index).index(looked.variant) if looked.variant in rows.index else -1
+    _marked(at)
     st.dataframe(
-        rows.reset_index(), key=key, hide_index=True, height=min(420, 38 + 35 * len(rows)), column_order=columns,
-        column_config=_config(looked), on_select=partial(_row_clicked, looked.view, rows.index, key),
+        rows.reset_index(), key=_TABLE, hide_index=True, height=min(420, 38 + 35 * len(rows)), column_order=columns,
+        column_config=_config(looked), on_select=partial(_row_clicked, looked.view, rows.index, at),
         selection_mode=["single-row", "single-cell"],
-        selection_default={"selection": {"rows": [at]}} if at >= 0 else None,
     )  # fmt: skip
 
 
@@ -115,23 +113,19 @@ def _config(looked: Looked) -> dict[str, Any]:
     }
 
 
-def _key(looked: Looked, rows: pd.Index) -> str:
-    """Key of the table: a new one when what it must mark was chosen elsewhere, or other rows are shown."""
-    content = (looked.locus.id, looked.model, tuple(rows))
-    picked_here = st.session_state.get(_PICKED) == looked.variant
-    number, drawn = st.session_state.get(_DRAWN, (0, None))
-    if drawn is None or drawn[:-1] != content or (drawn[-1] != looked.variant and not picked_here):
-        number += 1
-    st.session_state[_DRAWN] = (number, (*content, looked.variant))
-    return f"variants{number}"
+def _marked(at: int) -> None:
+    """Mark one row of the table, the chosen variant's, wherever it was chosen; none for -1."""
+    selection = {"rows": [at] * (at >= 0), "columns": [], "cells": []}
+    if dict(st.session_state.get(_TABLE, {}).get("selection", {})) != selection:
+        st.session_state[_TABLE] = {"selection": selection}
 
 
-def _row_clicked(view: View, rows: pd.Index, key: str) -> None:
-    chosen = st.session_state[key]["selection"]
-    at = [*chosen["rows"], *(cell[0] for cell in chosen["cells"])]
-    if at:
-        st.session_state[_PICKED] = str(rows[at[0]])
-        choose(view, str(rows[at[0]]))
+def _row_clicked(view: View, rows: pd.Index, at: int) -> None:
+    selection = st.session_state[_TABLE]["selection"]
+    clicked = [*selection["rows"], *(cell[0] for cell in selection["cells"])]
+    other = [row for row in clicked if row != at and row < len(rows)]
+    if other:
+        choose(view, str(rows[other[0]]))
 
 
 def panel(looked: Looked, motifs: Path | None) -> None:

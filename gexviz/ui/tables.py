@@ -32,14 +32,23 @@ COMMON = 0.05
 
 
 def version(study: Study, jobs: Jobs) -> str:
-    """A short name of everything that tables depend on: the study's files, and its results as they are now.
+    """A short name of everything that tables depend on: the study's files, and its predictions as they are now.
+
+    What the Locus page stores is in the same file and changes nothing of it.
 
     While a job adds results, the version changes only at the job's checkpoints, ever more seldom, so that large tables
     are not computed again for every gene that comes in.
     """
     running = [f"{job.key} {job.checkpoint}" for job in jobs.all() if job.key.startswith("predict ") and job.active]
-    stored = running or [stamp(study.results.path)]
+    stored = running or [_predictions(study, str(study.results.path), stamp(study.results.path))]
     return _digest([files_version(study), *stored])
+
+
+@st.cache_data(show_spinner=False, max_entries=8)
+def _predictions(_study: Study, path: str, stamp: str) -> str:
+    """A short name of all stored predictions; read again when the file has changed."""
+    kinds = [(kind, model) for kind in ("prediction", "reference") for model in _study.model_names]
+    return _digest([f"{kind} {model} {sorted(_study.results.keys(kind, model).items())}" for kind, model in kinds])
 
 
 def files_version(study: Study) -> str:
