@@ -25,6 +25,8 @@ from gexviz.ui.messages import plain
 
 _KEEP: Literal["session"] = "session"
 _TABLE = "variants"
+_HEIGHT = 640
+"""Of the table, px; about that of what stands beside it."""
 _FREQUENCIES = {"any": 0.0, "1%": 0.01, "5%": 0.05, "10%": 0.1}
 _KINDS = {"All": None, "SNVs": ("SNV",), "Indels": ("insertion", "deletion"), "Others": ("MNV",)}
 _COLUMNS = [
@@ -60,7 +62,7 @@ def table(looked: Looked) -> None:
     at = list(rows.index).index(looked.variant) if looked.variant in rows.index else -1
     _marked(at)
     st.dataframe(
-        rows.reset_index(), key=_TABLE, hide_index=True, height=min(420, 38 + 35 * len(rows)), column_order=columns,
+        rows.reset_index(), key=_TABLE, hide_index=True, height=min(_HEIGHT, 38 + 35 * len(rows)), column_order=columns,
         column_config=_config(looked), on_select=partial(_row_clicked, looked.view, rows.index, at),
         selection_mode=["single-row", "single-cell"],
     )  # fmt: skip
@@ -155,9 +157,9 @@ def panel(looked: Looked, motifs: Path | None) -> None:
     st.table(facts(row, looked.labels.unit), hide_index=True)
     if looked.first is not None and row["status"] == "ok":
         with readable("the logos"):
-            _logos(looked, variant)
+            logos(looked, variant)
         with readable("the motifs"):
-            _changes(looked, variant, motifs)
+            changes(looked, variant, motifs)
 
 
 def facts(row: pd.Series, unit: str) -> pd.DataFrame:
@@ -201,7 +203,7 @@ def _carriers(view: View, variant: str) -> None:
     open_gene(view.selection._replace(variant=variant), str(view.selection.gene))
 
 
-def _logos(looked: Looked, variant: str) -> None:
+def logos(looked: Looked, variant: str) -> None:
     """The attribution around the variant, with REF and with ALT."""
     assert looked.first is not None
     bp = st.segmented_control(
@@ -225,7 +227,7 @@ def _logos(looked: Looked, variant: str) -> None:
     show_chart(figure, "logos", alt, image=("svg", file_name(looked, "logos")))
 
 
-def _changes(looked: Looked, variant: str, motifs: Path | None) -> None:
+def changes(looked: Looked, variant: str, motifs: Path | None) -> None:
     """Motifs gained and lost."""
     st.markdown("**Motifs gained and lost**")
     if motifs is None:
@@ -242,7 +244,7 @@ def _changes(looked: Looked, variant: str, motifs: Path | None) -> None:
     number = st.column_config.NumberColumn
     st.dataframe(
         shown, hide_index=True, height=min(300, 38 + 35 * len(shown)),
-        column_order=["change", "motif", "place", "strand", "score_ref", "score_alt", "p_ref", "p_alt"],
+        column_order=["change", "motif", "score_ref", "score_alt", "p_ref", "p_alt", "place", "strand"],
         column_config={
             "change": "Change", "motif": "Motif", "place": "Where", "strand": "Strand",
             "score_ref": number("REF bits", format="%.1f"), "score_alt": number("ALT bits", format="%.1f"),
