@@ -116,7 +116,8 @@ def test_eqtls_from_elsewhere_are_turned_to_the_cohorts_alleles(study, tmp_path)
     plain.loc[len(plain) + 10_000] = ["ENSGX", "chr1", 5, "A", "G", 0.1, 0.1, 0.5, "test"]
     plain.to_csv(tmp_path / "other.tsv", sep="\t", index=False)
     found = mapping.read_elsewhere(study, gx.FromElsewhere(tmp_path / "other.tsv", 400))
-    both = found.table.set_index("variant").join(sure.set_index("variant")[["slope", "distance"]], suffixes=("", "_own"))
+    ours = sure.set_index("variant")[["slope", "distance"]].add_suffix("_own")
+    both = found.table.set_index("variant").join(ours)
     assert len(both) == 20 and np.allclose(both["slope"], both["slope_own"])
     assert (both["distance"] == both["distance_own"]).all() and (both["df"] == 398).all()
     assert sum(found.left_out.values()) == 1
