@@ -22,7 +22,7 @@ _INFO = {
     "DEEPMEAN": ("Float", "The same, mean over haplotypes of the cohort"),
     "SLOPE": ("Float", "eQTL slope per ALT copy"),
     "SE": ("Float", "Standard error of the slope"),
-    "Q": ("Float", "False discovery rate of the gene's eQTL"),
+    "Q": ("Float", "False discovery rate of the eQTL"),
 }
 """Fields that have a value for each gene."""
 

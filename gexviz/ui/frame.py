@@ -28,9 +28,13 @@ PAGES = {
     "Overview": ("pages/Overview.py", ":material/scatter_plot:"),
     "Gene": ("pages/Gene.py", ":material/genetics:"),
     "Locus": ("pages/Locus.py", ":material/equalizer:"),
+    "Mismatches": ("pages/Mismatches.py", ":material/compare_arrows:"),
 }
 OF_ONE_GENE = ("Gene", "Locus")
 """Pages that always have a gene, named by the URL or not."""
+
+SHOWS_GENES = (*OF_ONE_GENE, "Mismatches")
+"""Pages that a gene is chosen on without going elsewhere."""
 
 _ICON = str(Path(__file__).with_name("icon.png"))
 _TARGET = "open_gene_page"
@@ -67,7 +71,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
 
     Parameters
     ----------
-    page : {"Data", "Overview", "Gene", "Locus"}
+    page : {"Data", "Overview", "Gene", "Locus", "Mismatches"}
     body : callable
         Draws the page below the header.
     """
@@ -93,7 +97,7 @@ def _below(page: str, view: View, body: Callable[[View], None]) -> None:
     """What the URL asked for in vain, what is missing, and the page itself."""
     with readable("the header"):
         _notices(page, view)
-        if page != "Locus":  # it needs one gene's predictions, and makes them
+        if page not in ("Locus", "Mismatches"):  # they make the predictions that they need
             predicting.panel(view.opened, view.jobs, view.version, view.selection.models)
     if page not in OF_ONE_GENE or not any(u.what == "gene" for u in view.selection.unknown):
         with readable("this page"):
@@ -197,7 +201,7 @@ def _model_name(name: str, family: str) -> str:
 
 def _gene_box(page: str, view: View) -> None:
     def choose(gene: str) -> None:
-        if page in OF_ONE_GENE:
+        if page in SHOWS_GENES:
             st.query_params.from_dict(view.selection.query(gene=gene))
         else:
             open_gene(view.selection, gene)
@@ -207,7 +211,7 @@ def _gene_box(page: str, view: View) -> None:
 
 def _notices(page: str, view: View) -> None:
     for unknown in view.selection.unknown:
-        to = PAGES[page if page in OF_ONE_GENE or unknown.what != "gene" else "Gene"][0]
+        to = PAGES[page if page in SHOWS_GENES or unknown.what != "gene" else "Gene"][0]
         unknown_block(to, unknown, view.selection, view.opened)
     for error in view.opened.broken.values():
         error_block(error)

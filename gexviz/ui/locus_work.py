@@ -33,7 +33,6 @@ ASK_ABOVE = 30.0
 TRIAL = 3.0
 """Seconds after which it is reckoned how long work takes."""
 
-_DEVICE = "locus"
 _SETTLED = 5.0
 
 
@@ -72,6 +71,8 @@ class Wanted(NamedTuple):
         Takes the progress callback. It returns what it makes, or stores it and returns :data:`DONE`.
     beforehand : callable, optional
         Gives the seconds that it will take if that can be told before it tells any progress, else 0.
+    device : str
+        Whose worker does it; see :meth:`gexviz.ui.jobs.Jobs.submit`.
     """
 
     key: str
@@ -79,6 +80,7 @@ class Wanted(NamedTuple):
     unit: str
     work: Callable[[Progress], Any]
     beforehand: Callable[[], float] | None = None
+    device: str = "locus"
 
 
 def attributed(
@@ -188,7 +190,7 @@ def _button(label: str, jobs: Jobs, wanted: Wanted) -> None:
 
 def _begin(jobs: Jobs, wanted: Wanted, *, asked: bool = False) -> Job:
     work = wanted.work if asked else partial(_tried, wanted)
-    return jobs.submit(wanted.key, wanted.label, work, device=_DEVICE, unit=wanted.unit, gradual=False)
+    return jobs.submit(wanted.key, wanted.label, work, device=wanted.device, unit=wanted.unit, gradual=False)
 
 
 def _tried(wanted: Wanted, progress: Progress) -> Any:

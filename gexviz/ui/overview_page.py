@@ -11,12 +11,13 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from gexviz.analysis.mismatch_rules import VERDICTS
 from gexviz.figures import benchmark, overview
-from gexviz.ui import tables
+from gexviz.ui import mismatches_work, tables
 from gexviz.ui.background import in_background
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.downloads import csv_bytes
-from gexviz.ui.frame import View, open_gene, readable
+from gexviz.ui.frame import PAGES, View, open_gene, readable
 from gexviz.ui.messages import plain
 from gexviz.ui.predicting import unavailable_note
 
@@ -39,11 +40,14 @@ class Filters(NamedTuple):
         Least absolute r of at least one model.
     q : float
         Largest q of at least one model.
+    verdicts : tuple of str
+        Verdicts of the comparison with eQTLs; empty for any, and none.
     """
 
     expression: tuple[float, float]
     size: float
     q: float
+    verdicts: tuple[str, ...] = ()
 
 
 def body(view: View) -> None:
@@ -52,7 +56,8 @@ def body(view: View) -> None:
     if not models:
         st.info("This study has no model that can be opened. Add a `[models.NAME]` section to its file.")
         return
-    places = st.columns(4, gap="medium", vertical_alignment="bottom")
+    verdicts = _verdicts(view)
+    places = st.columns(4 if verdicts is None else 5, gap="medium", vertical_alignment="bottom")
     with places[0]:
         population = _population_choice(view)
     evaluated = {m: tables.evaluation(view.study, view.version, m, population) for m in models}
@@ -60,17 +65,17 @@ def body(view: View) -> None:
     if not evaluated:
         st.info("There are no predictions to show yet.", icon=":material/hourglass_empty:")
         return
-    genes = _filtered(view, evaluated, places[1:])
+    genes = _filtered(view, evaluated, verdicts, places[1:])
     kept = {m: t.loc[t.index.intersection(genes, sort=False)] for m, t in evaluated.items()}
     left, right = st.columns([3, 2], gap="medium")
     with left, readable("the comparison of models"):
-        _against(view, kept)
+        _against(view, kept, verdicts)
     with right, readable("the distributions"):
         figure = overview.r_distribution(kept)
         show_chart(figure, "distributions", "Distribution of r across people for each model")
     _notes(view)
     with readable("the table of genes"):
-        _genes_table(view, kept)
+        _genes_table(view, kept, verdicts)
     with readable("the benchmark"):
         _benchmark(view)
 
@@ -87,11 +92,20 @@ def _population_choice(view: View) -> str | None:
     return None if choice in (None, EVERYBODY) else choice
 
 
-def _filtered(view: View, evaluated: dict[str, pd.DataFrame], places: Sequence[DeltaGenerator]) -> pd.Index:
+def _verdicts(view: View) -> pd.Series | None:
+    """Verdict by gene, if the chosen models were compared with eQTLs since the server began."""
+    pair = mismatches_work.pair_of(view.opened, view.selection)
+    found = None if pair is None else mismatches_work.kept(view.opened, pair)
+    return None if found is None else found.genes["verdict"]
+
+
+def _filtered(
+    view: View, evaluated: dict[str, pd.DataFrame], verdicts: pd.Series | None, places: Sequence[DeltaGenerator]
+) -> pd.Index:
     """Show the filters, and give the genes that pass them."""
     mean = view.study.genes["mean_expression"]
     low, high = float(np.floor(mean.min())), float(np.ceil(mean.max()))
-    first, second, third = places
+    first, second, third, *more = places
     with first:
         high = max(high, low + 1)
         expression = st.slider("Mean expression", low, high, (low, high), key="expression", persist_state="session")
@@ -99,11 +113,16 @@ def _filtered(view: View, evaluated: dict[str, pd.DataFrame], places: Sequence[D
         size = st.slider("|r| of at least one model from", 0.0, 1.0, 0.0, 0.05, key="size", persist_state="session")
     with third:
         q = st.select_slider("q of at least one model up to", list(_Q), key="q", persist_state="session")
-    filters = Filters(expression, size, _Q[q])
-    return passing(evaluated, mean, filters)
+    chosen: list[str] = []
+    for place in more:
+        chosen = place.multiselect("Verdict", VERDICTS, key="verdicts", persist_state="session", placeholder="all")
+    filters = Filters(expression, size, _Q[q], tuple(chosen))
+    return passing(evaluated, mean, filters, verdicts)
 
 
-def passing(evaluated: dict[str, pd.DataFrame], mean: pd.Series, filters: Filters) -> pd.Index:
+def passing(
+    evaluated: dict[str, pd.DataFrame], mean: pd.Series, filters: Filters, verdicts: pd.Series | None = None
+) -> pd.Index:
     """Find the genes that pass some filters.
 
     Parameters
@@ -113,6 +132,8 @@ def passing(evaluated: dict[str, pd.DataFrame], mean: pd.Series, filters: Filter
     mean : Series
         Mean expression by gene.
     filters : Filters
+    verdicts : Series, optional
+        Verdict by gene, as far as known.
 
     Returns
     -------
@@ -125,6 +146,8 @@ def passing(evaluated: dict[str, pd.DataFrame], mean: pd.Series, filters: Filter
         keep &= _any(evaluated, mean.index, lambda t: t["pearson"].abs() >= filters.size)
     if filters.q < 1:
         keep &= _any(evaluated, mean.index, lambda t: t["q"] <= filters.q)
+    if filters.verdicts and verdicts is not None:
+        keep &= verdicts.reindex(mean.index).isin(filters.verdicts)
     return mean.index[keep]
 
 
@@ -135,14 +158,17 @@ def _any(
     return pd.concat(passed, axis=1).any(axis=1)
 
 
-def _against(view: View, kept: dict[str, pd.DataFrame]) -> None:
-    """The two models against each other; a click on a gene opens it."""
+def _against(view: View, kept: dict[str, pd.DataFrame], verdicts: pd.Series | None) -> None:
+    """The two models against each other, genes coloured by verdict if there are; a click on a gene opens it."""
     if len(kept) < 2:
         st.caption("Predictions of a second model are needed to set two models against each other.")
         return
     deep, linear = kept
+    up = kept[deep]
+    if verdicts is not None and st.session_state.get("by_verdict", True):
+        up = up.assign(category=verdicts.reindex(up.index))
     figure = overview.model_vs_model(
-        kept[linear], kept[deep], models=(linear, deep), names=view.study.genes["name"],
+        kept[linear], up, models=(linear, deep), names=view.study.genes["name"],
         intervals=bool(st.session_state.get("intervals", False)),
     )  # fmt: skip
     figure.update_layout(dragmode="zoom")
@@ -153,7 +179,12 @@ def _against(view: View, kept: dict[str, pd.DataFrame]) -> None:
     show_chart(figure, "against", alt, on_select=partial(_point_clicked, view), modes=("points",))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.toggle("95% intervals", key="intervals", persist_state="session")
+        if verdicts is not None:
+            st.toggle("Colour by verdict", value=True, key="by_verdict", persist_state="session")
         st.caption("Click a gene to open it.", width="content")
+        path, icon = PAGES["Mismatches"]
+        label = "Why each gene fails" if verdicts is None else "Verdicts and their evidence"
+        st.page_link(path, label=label, icon=icon, query_params=view.selection.query())
 
 
 def _point_clicked(view: View) -> None:
@@ -169,9 +200,11 @@ def _notes(view: View) -> None:
             st.caption(note)
 
 
-def _genes_table(view: View, kept: dict[str, pd.DataFrame]) -> None:
+def _genes_table(view: View, kept: dict[str, pd.DataFrame], verdicts: pd.Series | None) -> None:
     """All genes that pass the filters; a click on a row opens the gene."""
     wide = surest_first(tables.merged(view.study, kept), list(kept))
+    if verdicts is not None:
+        wide.insert(1, "verdict", verdicts.reindex(wide.index))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("1 gene" if len(wide) == 1 else f"{len(wide):,} genes", anchor=False, width="content")
         st.caption("Click a row to open its gene; click a heading to sort.", width="content")
@@ -181,7 +214,7 @@ def _genes_table(view: View, kept: dict[str, pd.DataFrame]) -> None:
             on_click="ignore", key="genes_csv",
         )  # fmt: skip
     number = st.column_config.NumberColumn
-    config: dict[str, Any] = {"gene": "Id", "name": "Gene", "contig": "Contig"}
+    config: dict[str, Any] = {"gene": "Id", "name": "Gene", "contig": "Contig", "verdict": "Verdict"}
     config["mean_expression"] = number("Mean expr.", format="%.2f")
     for model in kept:
         config |= {
