@@ -164,7 +164,8 @@ def mutagenesis(
         while done < len(waiting):
             began = time.monotonic()
             piece = waiting[done : done + together]
-            results.put_parts(key, _computed(running, piece, len(target.background.sequence)))
+            inner = _inside(progress, done * CHUNK, len(piece) * CHUNK, len(waiting) * CHUNK)
+            results.put_parts(key, _computed(running, piece, len(target.background.sequence), inner))
             done += len(piece)
             if progress is not None:
                 progress(done * CHUNK, len(waiting) * CHUNK, target.locus.name)
@@ -187,9 +188,20 @@ def _key(target: Target, plain: bool) -> str:  # noqa: FBT001
     return target.key("ism", ism.SCHEMA, plain)
 
 
-def _computed(running: Mutagenesis, chunks: list[int], length: int) -> dict[str, Part]:
+def _inside(progress: Progress | None, done: int, piece: int, total: int) -> Progress | None:
+    """Progress within a piece that is not stored yet: it can be cancelled there, and is never told to be finished."""
+    if progress is None:
+        return None
+
+    def told(step: int, steps: int, label: str) -> None:
+        progress(min(done + piece * step // steps, done + piece - 1), total, label)
+
+    return told
+
+
+def _computed(running: Mutagenesis, chunks: list[int], length: int, progress: Progress | None) -> dict[str, Part]:
     index = np.concatenate([np.arange(c * CHUNK, min((c + 1) * CHUNK, length)) for c in chunks])
-    found = running.saturation(index)
+    found = running.saturation(index, progress=progress)
     facts = {"method": found.method, "reason": found.reason}
     return {str(c): Part(found.delta[index // CHUNK == c], facts) for c in chunks}
 

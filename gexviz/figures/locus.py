@@ -87,7 +87,7 @@ def locus_figure(
         uirevision=str(region),
         showlegend=entries > 0,
     )
-    short = [part for line in lines for part in words.wrapped(line)]
+    short = [part for line in lines for part in words.wrapped(line, HEADER_WIDTH)]
     theme.finish(figure, title, short, height=plot + bottom, room=6)
     figure.update_layout(
         margin={"b": bottom, "r": 84 if any(t.type == "heatmap" for t in figure.data) else 20, "l": 64},

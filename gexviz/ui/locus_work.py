@@ -197,11 +197,13 @@ def _tried(wanted: Wanted, progress: Progress) -> Any:
     """Do some work unless it turns out to take long."""
     if wanted.beforehand is not None and (seconds := wanted.beforehand()) > ASK_ABOVE:
         return TooLong(seconds)
-    begin = time.monotonic()
+    first: list[tuple[float, int]] = []  # a cold start is not the pace
 
     def watched(done: int, total: int, label: str) -> None:
-        spent = time.monotonic() - begin
-        if done and spent >= TRIAL and (left := spent * (total - done) / done) > ASK_ABOVE:
+        if not first:
+            first.append((time.monotonic(), done))
+        spent, more = time.monotonic() - first[0][0], done - first[0][1]
+        if more > 0 and spent >= TRIAL and (left := spent * (total - done) / more) > ASK_ABOVE:
             raise _StoppedEarly(left)
         progress(done, total, label)
 
