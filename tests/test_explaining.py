@@ -15,6 +15,7 @@ from gexviz.explaining import effects as explained_effects
 from gexviz.explaining import ism as explained_ism
 from gexviz.explaining import motifs as explained_motifs
 from gexviz.explaining.agreement import linearity as gx_linearity
+from gexviz.explaining.locus import own_track
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import target
 from gexviz.explaining.tiles import Tiling
@@ -189,6 +190,10 @@ def test_locus_figure_has_no_more_than_it_may(study):
     gene = study.gene("GENE0")
     view = gene.locus("net")
     assert len(view.tracks) == 4 and len(view.genes) == 1 and len(view.exons) >= 1
+    bed = study.results.folder.parent / "mine.bed"
+    bed.write_text(f"chr1\t{view.region.start + 10}\t{view.region.start + 60}\tpeak\n")
+    view = view.adding(own=[own_track(bed, view.region)])
+    assert len(view.tracks) == 5 and view.tracks[-1].name.startswith("mine")
     view = view.adding(chosen=[view.effects.index[0]])
     assert view.figure().data and view.zoomed(view.region.start, view.region.start + 120).figure().data
     assert gene.locus().labels.model == "net", "the first model that reads sequence"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.cohort.exons import read_exons
+from gexviz.cohort.user_tracks import read_user_track
 from gexviz.explaining.gradients import NAMES, Gradients
 from gexviz.explaining.ism import Ism
 from gexviz.explaining.target import Labels
@@ -123,6 +125,24 @@ class Locus:
             return None
         _, position, ref, _ = next(iter(self.chosen)).rsplit(":", 3)
         return int(position) - 1, int(position) - 1 + len(ref)
+
+
+def own_track(path: str | Path, region: Region) -> UserTrack:
+    """Read a track of the user's, to be given to :meth:`Locus.adding`.
+
+    Parameters
+    ----------
+    path : path
+        BED, bedGraph or bigWig.
+    region : Region
+
+    Raises
+    ------
+    GexvizError
+        For a file that can't be read, naming the line.
+    """
+    found = read_user_track(path, region.contig, region.start, region.end)
+    return UserTrack(found.table, f"{found.name} ({found.note})" if found.note else found.name)
 
 
 def per_base(attribution: Ism | Gradients) -> pd.DataFrame:
