@@ -188,13 +188,13 @@ def _key(target: Target, plain: bool) -> str:  # noqa: FBT001
     return target.key("ism", ism.SCHEMA, plain)
 
 
-def _inside(progress: Progress | None, done: int, piece: int, total: int) -> Progress | None:
+def _inside(progress: Progress | None, stored: int, piece: int, whole: int) -> Progress | None:
     """Progress within a piece that is not stored yet: it can be cancelled there, and is never told to be finished."""
     if progress is None:
         return None
 
-    def told(step: int, steps: int, label: str) -> None:
-        progress(min(done + piece * step // steps, done + piece - 1), total, label)
+    def told(done: int, total: int, label: str) -> None:
+        progress(min(stored + piece * done // total, stored + piece - 1), whole, label)
 
     return told
 
