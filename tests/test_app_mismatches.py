@@ -17,6 +17,7 @@ from test_study import MODELS, write_net
 
 import gexviz as gx
 from gexviz.analysis.mismatch_rules import CLASSES, RULES
+from gexviz.analysis.published import published_directions
 from gexviz.figures.quadrant import pair_id
 from gexviz.mismatching import Mismatches
 from gexviz.study import Study
@@ -27,10 +28,9 @@ from gexviz.ui.mismatches_words import PANEL, Density, class_rule, density, gene
 ENET = '\n[models.enet]\nfamily = "predictdb"\nweights = "enet.db"\n'
 
 
-@pytest.fixture(scope="module")
-def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compared_study(folder: Path) -> Path:
     """A study of a network of 600 bp and a linear model, with causes in the windows of two genes; all computed."""
-    toml = cohorts.make_study(tmp_path_factory.mktemp("mismatches"), people=80, models=MODELS + TABLE)
+    toml = cohorts.make_study(folder, people=80, models=MODELS + TABLE)
     write_net(toml.parent)
     study = gx.load(toml)
     elsewhere = pd.DataFrame(1.0, index=["ENSG00000000000.1"], columns=study.samples.index).rename_axis("gene")
@@ -49,6 +49,11 @@ def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for model in study.model_names:
         study.compute(model)
     return toml
+
+
+@pytest.fixture(scope="module")
+def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compared_study(tmp_path_factory.mktemp("mismatches"))
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +315,7 @@ def test_rules_of_single_rows() -> None:
 
 
 def test_the_summary_has_counts_and_published_figures(found: Mismatches) -> None:
-    text = summary_text(found.summary, ("direction", "drivers"))
+    text = summary_text(found.summary, ("direction", "drivers"), published_directions())
     assert len(text) == found.summary["part"].isin(["direction", "drivers"]).sum()
     assert text["Published"].str.contains("Enformer").any()
     none = found.summary["n"].to_numpy()[found.summary["part"].isin(["direction", "drivers"])] == 0

@@ -155,9 +155,10 @@ def table(view: View, rows: pd.DataFrame, total: int, chosen: tuple[str, str] | 
     at = pairs.index(chosen) if chosen in pairs else -1
     _mark(at)
     groups = [f"frequency_{p}" for p in populations(rows)]
+    columns = [c for c in (*_COLUMNS, *groups) if c != "weight" or found.linear is not None]
     st.dataframe(
         part.reset_index(drop=True), key=_TABLE, hide_index=True, height=min(330, 38 + 35 * len(part)),
-        column_order=[*_COLUMNS, *groups], column_config=_config(found, groups),
+        column_order=columns, column_config=_config(found, groups),
         on_select=partial(_row_clicked, view, pairs, at), selection_mode=["single-row", "single-cell"],
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ from gexviz.ui.locus_looked import Looked, genes_of, known_motifs, motif_file, s
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.mismatches_words import gene_steps, variant_steps
 
-WHOLE, WINDOW, NEAR = "All of it", "Deep model's window", "Around the variant"
+WHOLE, ALL, WINDOW, NEAR = "Where the evidence is", "All tested variants", "Deep model's window", "Around the variant"
 NEAR_BP = 20_000
 _CLASS_COLOURS: dict[str, Any] = {"concordant": "blue", "opposite": "red", "unsupported driver": "orange"}
 _VERDICT_COLOURS: dict[str, Any] = {"predicts": "blue", "wrong direction": "red"}
@@ -175,8 +175,8 @@ def _association(looked: Chosen) -> None:
     locus = study.locus(looked.gene)
     made = evidence_of(looked)
     wide = st.segmented_control(
-        "Show", [WHOLE, WINDOW, NEAR], default=WHOLE, required=True, key="association_zoom", persist_state="session",
-        label_visibility="collapsed",
+        "Show", [WHOLE, ALL, WINDOW, NEAR], default=WHOLE, required=True, key="association_zoom",
+        persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
     region = shown_region(made, locus.contig, str(looked.variant), str(wide or WHOLE))
     genes, exons = genes_of(study, view.opened.files, locus.contig, region.start, region.end)
@@ -220,6 +220,9 @@ def shown_region(made: Evidence, contig: str, variant: str, wide: str) -> Region
     place = int(variant.rsplit(":", 3)[1]) - 1
     if wide == WINDOW and made.window is not None:
         return Region(contig, max(0, made.window[0]), made.window[1])
+    tested = made.associations["position"]
+    if wide == ALL and len(tested):
+        return Region(contig, int(min(tested.min(), place)), int(max(tested.max(), place)) + 1)
     if wide == NEAR:
         return Region(contig, max(0, place - NEAR_BP), place + NEAR_BP)
     region = evidence_region(made, contig)

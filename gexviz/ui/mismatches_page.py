@@ -70,7 +70,7 @@ def _show(view: View, found: Mismatches) -> None:
     rows = mismatches_choice.with_words(found)
     shown = mismatches_choice.passing(rows, mismatches_choice.filters(found))
     chosen = _chosen(view, rows, shown)
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left, readable("effects against slopes"):
         _quadrants(view, found, shown, chosen)
     with right, readable("the direction accuracy"):
@@ -127,6 +127,7 @@ def _quadrants(view: View, found: Mismatches, shown: pd.DataFrame, chosen: tuple
     marked = [pair_id(chosen[0], chosen[1])] if chosen is not None and chosen[1] is not None else None
     labels = Labels(predicted=found.unit, observed=found.eqtls.unit, model=found.model)
     figure = quadrants(shown, labels=labels, names=found.genes["name"], selected=marked)
+    figure.update_layout(dragmode="zoom")  # with another one, clicks select nothing
     figure.update_traces(selector={"mode": "markers"}, selected_marker_size=13, unselected_marker_opacity=0.7)
     show_chart(
         figure, _QUADRANTS, f"Effects of ALT by {found.model} against eQTL slopes, a point a gene and variant",
@@ -154,7 +155,7 @@ def _strip(found: Mismatches) -> None:
     given = published_directions()
     given = given[given["figure"] == _PUBLISHED.get(which or "decided", "eQTL direction")]
     figure = direction_strip(strata, model=found.model, published=given, unit=found.unit,
-                             lines=["all genes, whatever the filters"])  # fmt: skip
+                             title="Direction accuracy", lines=["all genes, whatever the filters"])  # fmt: skip
     show_chart(figure, "strip", f"Share of eQTLs whose direction {found.model} has right")
 
 
@@ -166,6 +167,8 @@ def _summary(view: View, found: Mismatches) -> None:
         figure = verdict_bars(found.genes, model=found.model, names=found.genes["name"])
         show_chart(figure, "verdict_bars", f"Number of genes of each verdict under {found.model}")
     with right:
-        text = summary_text(found.summary, ("direction", "drivers", "negative genes"))
+        given = published_directions()
+        text = summary_text(found.summary, ("direction", "drivers", "negative genes"), given)
         st.table(text.map(lambda cell: plain(str(cell))), hide_index=True)
-        st.caption("Published figures are of other cohorts and definitions: context, not a target.")
+        sources = plain("; ".join(given["source"].unique()))
+        st.caption(f"Published figures are of other cohorts and definitions, context and no target: {sources}.")

@@ -118,13 +118,16 @@ def variant_steps(row: dict[Any, Any], rules: Rules) -> pd.DataFrame:
 def _linkage(row: dict[Any, Any], rules: Rules) -> str:
     parts = []
     if row["lead"]:
-        parts.append("it is the gene's lead")
+        parts.append("the gene's lead")
     elif pd.notna(row["ld_lead"]):
         parts.append(f"r² = {row['ld_lead'] ** 2:.2f} with the lead")
-    if row["signal"]:
+    if row["signal"] == row["variant"]:
+        parts.append("leads an independent signal")
+    elif row["signal"]:
         parts.append(f"equal of the signal of {words.variant_name(row['signal'])}")
     outside = f", {row['equals_outside']:,} of them outside the window" if row["equals_outside"] else ""
-    parts.append(f"{row['equals']:,} equally good variants (r² > {rules.equal_r2:g}){outside}")
+    number = f"{row['equals']:,} equally good variant{'' if row['equals'] == 1 else 's'}"
+    parts.append(f"{number} (r² > {rules.equal_r2:g}){outside}")
     if row["rival"] and pd.notna(row["ld_best_opposite"]):
         rival = words.variant_name(row["rival"])
         parts.append(f"nearest with the other deep sign: {rival}, r² = {row['ld_best_opposite']:.2f}")
@@ -221,22 +224,17 @@ def _written(what: str, value: float | None) -> str:
     return f"{value:.0%}" if what in _SHARES else plain(value)
 
 
-_PARTS = {
-    "direction": "Direction against eQTLs",
-    "drivers": "Drivers (as Sasse et al.)",
-    "negative genes": "Genes with negative r",
-    "verdicts": "Verdicts",
-    "classes": "Classes of variants",
-}
 _FIGURES = {
-    "decided": "concordant of concordant + opposite",
-    "one a gene": "the same, one variant a gene",
-    "all eQTLs": "all eQTLs in the window with a deep sign",
+    "decided": "Direction right, decided eQTLs",
+    "one a gene": "the same, one eQTL a gene",
+    "all eQTLs": "the same, all eQTLs with a deep sign",
 }
+_NEGATIVE = "negative r, "
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
-def summary_text(summary: pd.DataFrame, parts: tuple[str, ...]) -> pd.DataFrame:
-    """Rows of a study's summary as people read them: share, interval, counts, published figure.
+def summary_text(summary: pd.DataFrame, parts: tuple[str, ...], published: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a study's summary as people read them: share, interval, counts, published figures.
 
     Parameters
     ----------
@@ -244,6 +242,8 @@ def summary_text(summary: pd.DataFrame, parts: tuple[str, ...]) -> pd.DataFrame:
         From :func:`gexviz.analysis.mismatch_summary.summarise`.
     parts : tuple of str
         Which, in this order.
+    published : DataFrame
+        From :func:`gexviz.analysis.published.published_directions`.
     """
     rows = []
     for part in parts:
@@ -252,6 +252,13 @@ def summary_text(summary: pd.DataFrame, parts: tuple[str, ...]) -> pd.DataFrame:
                 f"{100 * row['value']:.3g}% [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
             )
             count = f"{row['count']:,} of {row['n']:,}"
-            said = _FIGURES.get(row["figure"], row["figure"])
-            rows.append((_PARTS[part], said, ours, count, row["published_note"]))
-    return pd.DataFrame(rows, columns=["Part", "Figure", "Ours [95%]", "Count", "Published"])
+            name = row["figure"]
+            said = _FIGURES.get(name, _NEGATIVE * (part == "negative genes") + name)
+            others = published[published["figure"] == ("eQTL direction" if name == "all eQTLs" else name)]
+            beside = "; ".join(
+                f"{p['name']} {'> ' if p['note'] == 'more than' else ''}{100 * p['value']:.3g}%"
+                for p in others.to_dict("records")
+            )
+            whole = [text.replace(" ", _NO_BREAK) for text in (ours, count)]
+            rows.append((said[:1].upper() + said[1:], *whole, beside))
+    return pd.DataFrame(rows, columns=["Figure", "Ours [95%]", "Count", "Published"])
