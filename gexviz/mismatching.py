@@ -46,6 +46,8 @@ class Mismatches:
         Of all genes of the study, as q values compare them.
     unserved : Series
         Index gene: why the deep model can't serve it. These genes are in none of the tables.
+    notes : tuple of str
+        What a reader must know of the comparison.
     unit : str
         Of deep effects, for one copy.
     rules : Rules
@@ -60,6 +62,7 @@ class Mismatches:
     unserved: pd.Series
     unit: str
     rules: Rules
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = self.genes["verdict"].value_counts()
@@ -120,9 +123,12 @@ def compare_directions(
             progress(done, len(served), f"effects, {gene.name}")
     rows = mismatch.call_significant(eqtls.table, permuted)
     ceilings: dict[str, ceiling.Heritability] = {}
-    tables = _gene_tables(study, served, (model, linear), effects, rows, ceilings)
+    tables = _gene_tables(study, served, (model, linear), effects, rows, ceilings, progress)
     classified = mismatch.classify(tables, typical=deep_sign.typical_effect(effects.values()))
     deep = study.evaluate(model).reindex(ids)
+    notes: tuple[str, ...] = ()
+    if linear is not None and study.predicted(linear, ids).comparable.empty:
+        notes, linear = (f"{linear} has no prediction of any of these genes: compared without a linear model",), None
     against = None if linear is None else study.evaluate(linear).reindex(ids)
     genes = verdicts.gene_verdicts(
         classified, deep, against, eqtl_genes=permuted, ceilings=_ceiling_table(ceilings)
@@ -131,7 +137,7 @@ def compare_directions(
     nulls = {"analytic": deep, "permutation": study.evaluate(model, null="permutation").reindex(ids)}
     summary = mismatch_summary.summarise(classified.variants, genes, nulls)
     unit = study.spec(model).scale
-    return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES)
+    return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES, notes)
 
 
 def _check_models(study: Study, model: str, linear: str | None) -> None:
@@ -148,6 +154,7 @@ def _gene_tables(
     effects: dict[str, pd.DataFrame],
     rows: pd.DataFrame,
     ceilings: dict[str, ceiling.Heritability],
+    progress: Progress | None,
 ) -> Iterator[GeneTables]:
     """One gene after the other; its cis-heritability is noted on the way, as its dosages are at hand then."""
     model, linear = models
@@ -155,7 +162,7 @@ def _gene_tables(
     reference = study.predict(model, [g.id for g in served], reference=True).set_index("gene")["value"]
     places = {g.id: g for g in served}
     covariates = study.cohort.covariates
-    for test in gene_tests(study, served, EqtlSettings()):
+    for done, test in enumerate(gene_tests(study, served, EqtlSettings()), start=1):
         place = places[test.gene]
         window = study.window(model, place)
         eqtls = by_gene.get(test.gene, rows.iloc[:0]).drop_duplicates("variant").set_index("variant")
@@ -173,6 +180,8 @@ def _gene_tables(
             weights=None if linear is None else _weights(study, linear, place),
             prediction=float(reference.get(test.gene, np.nan)),
         )
+        if progress is not None:
+            progress(done, len(served), f"classes, {place.name}")
 
 
 def _weights(study: Study, linear: str, gene: GeneLocus) -> pd.Series | None:

@@ -102,6 +102,8 @@ def mismatches(
     write_table(found.summary, beside(table, "summary"))
     out.print(f"{table}: {found!r}", markup=False)
     show(found.summary[["part", "figure", "count", "n", "value", "low", "high", "published"]])
+    for note in found.notes:
+        err.print(note, markup=False)
     for reason, number in found.eqtls.left_out.items():
         err.print(f"{number:,} rows of {eqtls} left out: {reason}", markup=False)
     for reason, rows in found.unserved.groupby(found.unserved):
