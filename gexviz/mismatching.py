@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,12 @@ from threadpoolctl import threadpool_limits
 
 from gexviz.analysis import ceiling, deep_sign, mismatch, mismatch_summary, verdicts
 from gexviz.analysis.eqtl_settings import EqtlSettings
+from gexviz.analysis.meme import read_motifs
 from gexviz.analysis.mismatch import GeneTables
 from gexviz.analysis.mismatch_rules import RULES, Rules
 from gexviz.errors import GexvizError
-from gexviz.explaining.effects import variant_effects
+from gexviz.explaining.effects import read_sequences, variant_effects
+from gexviz.explaining.motifs import changed_sites
 from gexviz.mapping import Eqtls, FromElsewhere, gene_tests, map_eqtls, read_elsewhere
 from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 from gexviz.tasks import Progress
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from gexviz.study import Study
 
 PERMUTATIONS = 1_000
+
+_LOOKED_AT = ("concordant", "opposite", "missed", "unsupported driver")
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +143,41 @@ def compare_directions(
     summary = mismatch_summary.summarise(classified.variants, genes, nulls)
     unit = study.spec(model).scale
     return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES, notes)
+
+
+def with_motifs(study: Study, found: Mismatches, file: str | Path, *, progress: Progress | None = None) -> Mismatches:
+    """Add what variants do to motifs, for those that the deep model sees and somebody's evidence is about.
+
+    Parameters
+    ----------
+    study : Study
+    found : Mismatches
+        Of this study.
+    file : path
+        Motifs in MEME format.
+    progress : Progress, optional
+        Told after each gene.
+
+    Returns
+    -------
+    Mismatches
+        ``variants`` with a column ``motifs``: the three largest changes of a site on the reference, as ``RFX5 lost``;
+        empty where nothing changes, missing for variants outside the window or of class ``linear only``.
+    """
+    known = read_motifs(file)
+    table = found.variants.assign(motifs=pd.Series(pd.NA, index=found.variants.index, dtype=object))
+    chosen = table[table["in_window"].astype(bool) & table["class"].isin(_LOOKED_AT)]
+    for done, (gene, rows) in enumerate(chosen.groupby("gene", sort=False), start=1):
+        place = study.locus(str(gene))
+        sequences = read_sequences(study, found.model, place)
+        able = rows[rows["variant"].isin(sequences.variants.index[sequences.variants["status"] == "ok"])]
+        changes = changed_sites(sequences, able["variant"], known)
+        said = changes["motif"].astype(str) + " " + changes["change"].astype(str)
+        lines = said.groupby(changes["variant"], sort=False).agg(lambda texts: "; ".join(texts.head(3)))
+        table.loc[able.index, "motifs"] = able["variant"].map(lines).fillna("").to_numpy()
+        if progress is not None:
+            progress(done, chosen["gene"].nunique(), f"motifs, {place.name}")
+    return replace(found, variants=table)
 
 
 def _check_models(study: Study, model: str, linear: str | None) -> None:

@@ -10,6 +10,7 @@ import gexviz as gx
 from gexviz.demo_study import demo_folder
 from gexviz.demo_study.truth import read_truth
 from gexviz.errors import GexvizError
+from gexviz.mismatching import with_motifs
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,11 @@ def test_models_that_can_not_be_compared(study):
         study.mismatches("enet")
     with pytest.raises(GexvizError, match="cnn has no variant weights"):
         study.mismatches("cnn", "cnn")
+
+
+def test_opposite_variants_change_motifs_of_the_grammar(study, found):
+    told = with_motifs(study, found, demo_folder() / "motifs.meme").variants
+    opposite = told[(told["class"] == "opposite") & told["main_driver"].astype(bool)]
+    assert opposite["motifs"].str.contains("lost|weaker|gained|stronger").all()
+    assert told.loc[~told["in_window"].astype(bool), "motifs"].isna().all()
+    assert found.variants.columns.tolist() == [c for c in told if c != "motifs"]

@@ -28,8 +28,12 @@ from gexviz.study import load
 
 eqtl_settings = lazy("gexviz.analysis.eqtl_settings")
 mapping = lazy("gexviz.mapping")
+mismatching = lazy("gexviz.mismatching")
 
 Independent = Annotated[bool, typer.Option("--independent", help="Also independent signals, FILE.independent.tsv.")]
+MotifFile = Annotated[
+    Path | None, typer.Option("--motifs", help="Motifs in MEME format: also which sites each variant changes.")
+]
 OtherEqtls = Annotated[
     Path | None, typer.Option("--eqtls", help="eQTLs of other people: GTEx, eQTL Catalogue, plain. [the cohort's]")
 ]
@@ -85,6 +89,7 @@ def mismatches(
     eqtls: OtherEqtls = None,
     people: Annotated[int, typer.Option("--eqtl-people", help="How many people --eqtls were found in.")] = 0,
     build: Annotated[str | None, typer.Option("--eqtl-build", help="Build of --eqtls, if it doesn't tell.")] = None,
+    motifs: MotifFile = None,
     results: ResultsFolder = None,
 ) -> None:
     """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
@@ -94,9 +99,12 @@ def mismatches(
     """
     elsewhere = None if eqtls is None else mapping.FromElsewhere(eqtls, people, build)
     with progress("comparing") as told:
-        found = load(study, results).mismatches(
+        opened = load(study, results)
+        found = opened.mismatches(
             model, linear, genes, permutations=permutations, elsewhere=elsewhere, progress=told
         )
+        if motifs is not None:
+            found = mismatching.with_motifs(opened, found, motifs, progress=told)
     write_table(_one_based(found.variants), table)
     write_table(found.genes.reset_index(), beside(table, "genes"))
     write_table(found.summary, beside(table, "summary"))
