@@ -140,7 +140,7 @@ def switches(page: Page, address: str, names: list[str], number: int) -> tuple[l
     for name in names[-1 : -1 - number : -1]:
         box = page.get_by_role("combobox", name="Gene", exact=True)
         box.click()
-        box.press_sequentially(name)
+        box.press_sequentially(name, delay=80)  # as people type
         page.get_by_role("option", name=name).first.wait_for()
         begin = time.perf_counter()
         box.press("Enter")

@@ -16,8 +16,8 @@ from gexviz.ui.gene_charts import Shown
 from gexviz.ui.gene_heading import heading
 from gexviz.ui.messages import error_block
 
-HEAD_START = 0.08
-"""Seconds in which the browser draws the two upper figures before it is sent the rest, which would hold them up."""
+HEAD_START = 0.0003
+"""Seconds a person, in which the browser draws the two upper figures before it is sent the rest: that holds them up."""
 
 _COLOURS = "colour_by"
 POPULATION, GENOTYPE, NONE = "Population", "Genotype", "None"
@@ -42,7 +42,7 @@ def body(view: View) -> None:
     for column, model in zip(st.columns(max(2, len(models)), gap="medium"), models, strict=False):
         with column, readable(f"the comparison of {model}"):
             gene_charts.comparison_with(shown, model)
-    time.sleep(HEAD_START)
+    time.sleep(HEAD_START * min(len(stored.table), 1_000))
     st.divider()
     left, right = st.columns(2, gap="medium")
     with left, readable("the haplotypes"):
