@@ -381,7 +381,7 @@ def test_simulated_causes_outside_are_out_of_the_window():
 
 
 def test_slopes_are_those_of_one_regression_each():
-    """The helper's slopes, that all of this rests on, against statsmodels."""
+    """The slopes of the made genes, that all of this rests on, against statsmodels."""
     rng = np.random.default_rng(5)
     dosages = linked_dosages(rng, 80, np.arange(100, 110))
     y = rng.normal(size=80)
