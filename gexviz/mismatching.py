@@ -174,7 +174,7 @@ def with_motifs(study: Study, found: Mismatches, file: str | Path, *, progress: 
         changes = changed_sites(sequences, able["variant"], known)
         said = changes["motif"].astype(str) + " " + changes["change"].astype(str)
         lines = said.groupby(changes["variant"], sort=False).agg(lambda texts: "; ".join(texts.head(3)))
-        table.loc[able.index, "motifs"] = able["variant"].map(lines).fillna("").to_numpy()
+        table.loc[able.index, "motifs"] = [lines.get(variant, "") for variant in able["variant"]]
         if progress is not None:
             progress(done, chosen["gene"].nunique(), f"motifs, {place.name}")
     return replace(found, variants=table)
