@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gexviz.explaining.ism import Ism
     from gexviz.explaining.locus import Locus
     from gexviz.explaining.motifs import Seqlets
+    from gexviz.explaining.target import Target
     from gexviz.explaining.tiles import Tiles, Tiling
     from gexviz.study import Study
     from gexviz.tasks import Progress
@@ -200,8 +201,7 @@ class Gene:
         GexvizError
             For a region that is not inside the window, a model that reads no sequence, a gene that it can't serve.
         """
-        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
-        where = regions.parse_region(region, target.background.window)
+        target, where = self._looked_into(model, region, sample, copy)
         return ism.mutagenesis(target, where, plain=plain, progress=progress)
 
     def tiles(
@@ -229,8 +229,7 @@ class Gene:
         Tiles
             ``.table``, ``.figure()``.
         """
-        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
-        where = regions.parse_region(region, target.background.window)
+        target, where = self._looked_into(model, region, sample, copy)
         whose: tuple[str, Literal[1, 2]] | None = None if sample is None else (sample, copy or 1)
         return stretches.altered_tiles(target, where, tiling, haplotype=whose, progress=progress)
 
@@ -267,8 +266,7 @@ class Gene:
         GexvizError
             As for :meth:`ism`, and for a model without gradients.
         """
-        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
-        where = regions.parse_region(region, target.background.window)
+        target, where = self._looked_into(model, region, sample, copy)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
 
     def linearity(
@@ -395,6 +393,13 @@ class Gene:
         genes, exons = loci.genes_around(self.study, where)
         table = self.effects(name, progress=progress).table
         return loci.Locus(shown.labels, where, genes, exons, effects=table, attribution=shown)
+
+    def _looked_into(
+        self, model: str, region: str | None, sample: str | None, copy: Literal[1, 2] | None
+    ) -> tuple[Target, tuple[int, int]]:
+        """The sequence to look into, and the part of it that is asked for (0-based half-open)."""
+        target = looked_into.target(self.study, model, self.place, sample=sample, copy=copy)
+        return target, regions.parse_region(region, target.background.window)
 
     def _reads_sequence(self) -> str:
         """The study's first model that reads sequence."""

@@ -151,7 +151,7 @@ def independent_signals(
         A row a signal; see :func:`gexviz.analysis.eqtl_conditional.independent_signals`.
     """
     if not found.permuted:
-        raise GexvizError("signals need permutations", remedy="ask for eQTLs with permutations=1000")
+        raise GexvizError("signals need permutations", remedy="ask for eQTLs with permutations (`--permutations 1000`)")
     called = set(found.genes.index[found.genes["q"] <= found.settings.fdr])
     chosen = [g for g in loci if g.id in called]
     tables = []

@@ -18,6 +18,7 @@ from gexviz.analysis.tiles import TileEffects, tiled_deletion, tiles, window_shu
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, PredictsSequences
 from gexviz.models.onehot import one_hot, reverse_complement_one_hot
+from gexviz.tasks import Progress
 
 __all__ = [
     "SCHEMA",
@@ -35,7 +36,6 @@ __all__ = [
     "window_shuffle",
 ]
 
-Progress = Callable[[int, int, str], None]
 Centring = Literal["raw", "alternatives", "four"]
 
 SCHEMA = 1

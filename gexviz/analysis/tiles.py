@@ -14,8 +14,8 @@ from gexviz.analysis.memory import predict_within_memory
 from gexviz.analysis.shuffling import dinucleotide_shuffles
 from gexviz.errors import GexvizError
 from gexviz.models.base import PredictsSequences
+from gexviz.tasks import Progress
 
-Progress = Callable[[int, int, str], None]
 _BATCH_BYTES = 8_000_000
 
 
