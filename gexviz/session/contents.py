@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 """Version of the session file that this gexviz writes."""
 
 Level = Literal["aggregate", "pseudonymous", "full"]
