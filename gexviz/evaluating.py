@@ -116,10 +116,19 @@ _TOLD_EVERY = 20
 
 
 def evaluate(
-    study: Study, model: str, *, by: str, chosen: nulls.Null, population: str | None, progress: Progress | None
+    study: Study,
+    model: str,
+    genes: Sequence[str] | None = None,
+    *,
+    by: str,
+    chosen: nulls.Null,
+    population: str | None,
+    progress: Progress | None,
 ) -> pd.DataFrame:
     """See :meth:`gexviz.study.Study.evaluate`."""
     predicted, observed, people = comparable(study, model)
+    if genes is not None:
+        predicted, observed = (table.loc[table.index.isin(genes)] for table in (predicted, observed))
     if by == "individual":
         if population in ("each", "pooled"):
             raise GexvizError(

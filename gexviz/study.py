@@ -379,6 +379,7 @@ class Study:
     def evaluate(
         self,
         model: str,
+        genes: Iterable[str] | None = None,
         *,
         by: Literal["gene", "individual"] = "gene",
         null: str = "analytic",
@@ -394,6 +395,8 @@ class Study:
         Parameters
         ----------
         model : str
+        genes : iterable of str, optional
+            Ids or symbols; all that are predicted if not given. q values compare these genes.
         by : {"gene", "individual"}
             Across individuals, a row a gene; or across genes, a row a person.
         null : {"analytic", "permutation", "random_weights"}
@@ -414,7 +417,8 @@ class Study:
             ``evaluate_individuals``. ``attrs["people"]`` says which people were used.
         """
         chosen = evaluating.named_null(self, null, model, seed)
-        return evaluating.evaluate(self, model, by=by, chosen=chosen, population=population, progress=progress)
+        ids = None if genes is None else [g.id for g in self.loci(genes)]
+        return evaluating.evaluate(self, model, ids, by=by, chosen=chosen, population=population, progress=progress)
 
     def benchmark(self, models: Sequence[str] | None = None) -> pd.DataFrame:
         """The three rows of the field's benchmark table for each model, published figures beside.
