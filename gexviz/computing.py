@@ -29,7 +29,7 @@ def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
     """Predict one gene: the task that :meth:`Study.compute` runs."""
     locus = study.locus(gene)
     key = study.key(model, kind, locus)
-    opened = study.model(model)
+    opened = study.model_for(model, locus)
     reason = study.unavailable(model, locus)
     if reason is not None:
         return Record(gene, key, reason, {}, None)

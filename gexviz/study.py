@@ -14,6 +14,7 @@ from gexviz.analysis import prediction
 from gexviz.cohort.builds import same_build
 from gexviz.cohort.checks_models import MOSTLY_N
 from gexviz.cohort.cohort import Cohort
+from gexviz.cohort.exons import read_exons
 from gexviz.cohort.haplotypes import Haplotypes, build_haplotypes, reference_sequence
 from gexviz.cohort.windows import Window, window_of
 from gexviz.computing import Kind, compute_gene
@@ -23,7 +24,15 @@ from gexviz.errors import GexvizError
 from gexviz.gene import Gene
 from gexviz.lazy import lazy
 from gexviz.models import registry
-from gexviz.models.base import GeneLocus, Model, ModelSpec, PredictsDosages, PredictsOutOfFold, PredictsSequences
+from gexviz.models.base import (
+    DependsOnGene,
+    GeneLocus,
+    Model,
+    ModelSpec,
+    PredictsDosages,
+    PredictsOutOfFold,
+    PredictsSequences,
+)
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
@@ -139,6 +148,23 @@ class Study:
             opened = registry.open_model(name, self.config.models[name].family, options, self.config)
             self._models[name] = stamps, opened
         return self._models[name][1]
+
+    def model_for(self, name: str, gene: GeneLocus) -> Model:
+        """Open a model for one gene: with its exons, if the model's readout depends on them."""
+        opened = self.model(name)
+        return opened.for_gene(gene, self.exons(gene)) if isinstance(opened, DependsOnGene) else opened
+
+    def exons(self, gene: GeneLocus) -> tuple[tuple[int, int], ...]:
+        """Exons of a gene's representative transcript, 0-based half-open, ascending; empty if none are annotated."""
+        known = self.genes if gene.id in self.genes.index else self.cohort.annotation
+        transcript = known.loc[gene.id, "transcript"]
+        exons = read_exons(self.cohort.path_of("genes"), gene.contig)
+        own = exons[(exons["transcript"] == transcript) & (exons["transcript"] != "")]
+        return tuple(sorted(zip(own["start"].tolist(), own["end"].tolist(), strict=True)))
+
+    def of_gene(self, model: str, gene: GeneLocus) -> tuple[object, ...]:
+        """What of a gene, besides its sequence, a model's numbers depend on; to key results with."""
+        return (gene.id, self.exons(gene)) if isinstance(self.model(model), DependsOnGene) else ()
 
     def spec(self, name: str) -> ModelSpec:
         """What a model is."""
@@ -522,6 +548,8 @@ class Study:
         reads_sequence = isinstance(opened, PredictsSequences)
         if reads_sequence:
             inputs |= self.digests("reference")
+        if isinstance(opened, DependsOnGene):
+            inputs |= self.digests("genes")
         if kind == "reference":
             return Run(inputs, ())
         if reads_sequence or isinstance(opened, PredictsDosages):

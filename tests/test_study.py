@@ -18,9 +18,12 @@ import torch
 from safetensors.torch import save_file
 
 import gexviz as gx
+from gexviz.demo_study import demo_folder
 from gexviz.errors import Cancelled, GexvizError, UnknownGene
+from gexviz.models.base import ModelSpec
 from gexviz.models.cnn import CnnConfig, build_network
 from gexviz.models.onehot import one_hot
+from gexviz.study import Study
 from gexviz.tasks import Task, local_executor, run
 
 MODELS = '\n[models.net]\nfamily = "cnn"\nconfig = "net.json"\nweights = "net.safetensors"\n'
@@ -414,3 +417,35 @@ def test_import_is_light(toml):
     code = "import sys, gexviz as gx; len(gx.load(sys.argv[1]).genes); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code, str(toml)], capture_output=True, text=True)
     assert done.stdout.strip() == "False"
+
+
+class _ExonBound:
+    """A model that adds the exons' bases to the sequence's share of G: as families whose readout is over exons."""
+
+    def __init__(self, spec, bases=0):
+        self.spec, self.bases = spec, bases
+
+    def for_gene(self, gene, exons):
+        return _ExonBound(self.spec, sum(end - start for start, end in exons))
+
+    def unavailable(self, gene):
+        return None
+
+    def fingerprint(self):
+        return {"network": "exon bound"}
+
+    def predict_sequences(self, onehot):
+        return onehot[:, 2].mean(axis=1) + self.bases
+
+
+def test_a_model_that_depends_on_the_gene_gets_its_exons(tmp_path, monkeypatch):
+    study = gx.load(demo_folder() / "study.toml", results=tmp_path)
+    spec = ModelSpec("cnn", "cnn", "sequence", "none", "output_mean", window=200, anchor=100)
+    monkeypatch.setattr(Study, "model", lambda self, name: _ExonBound(spec))
+    genes = list(study.genes.index[:2])
+    exons = {gene: study.exons(study.locus(gene)) for gene in genes}
+    assert all(exons[gene] and exons[gene] == tuple(sorted(exons[gene])) for gene in genes)
+    values = study.predict("cnn", genes, reference=True).set_index("gene")["value"]
+    for gene in genes:
+        assert 0 <= values[gene] - sum(end - start for start, end in exons[gene]) <= 1
+    assert study.of_gene("cnn", study.locus(genes[0])) != study.of_gene("cnn", study.locus(genes[1]))

@@ -173,7 +173,7 @@ def variant_effects(study: Study, model: str, locus: GeneLocus, *, progress: Pro
     reason = study.unavailable(model, locus)
     if reason is not None:
         raise GexvizError(f"{model} can't serve {locus.name}: {reason}", remedy="choose another gene or model")
-    opened = study.model(model)
+    opened = study.model_for(model, locus)
     if not isinstance(opened, PredictsDosages | PredictsSequences):
         raise GexvizError(
             f"{model} can't tell what a variant does: its predictions were computed elsewhere",

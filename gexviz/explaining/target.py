@@ -44,7 +44,8 @@ class Target(NamedTuple):
     def key(self, *parts: object) -> str:
         """Hash of the model, of the sequence and of more; results of one sequence are one, whoever carries it."""
         sequence = self.background.sequence.tobytes().decode("latin-1")
-        return digest_of(self.study.fingerprint(self.name), sequence, *parts)
+        of_gene = self.study.of_gene(self.name, self.locus)
+        return digest_of(self.study.fingerprint(self.name), *of_gene, sequence, *parts)
 
     def labels(self) -> Labels:
         """What a result is of, in words."""
@@ -111,7 +112,7 @@ def target(
     GexvizError
         For a model that doesn't read sequence, a gene that it can't serve, a person who is not in the study.
     """
-    opened = study.model(model)
+    opened = study.model_for(model, locus)
     if not isinstance(opened, PredictsSequences):
         raise GexvizError(
             f"{model} ({opened.spec.family}) does not read sequence, so single bases of it can't be changed",

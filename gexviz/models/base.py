@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -54,6 +55,8 @@ class ModelSpec:
         bp per output bin, for models with binned tracks.
     tracks : tuple of str
         Names of the outputs.
+    readout : str
+        How the outputs become one number, in words; the network itself does it.
     scale : str
         Unit of the prediction, as people read it on an axis.
     genome : str or None
@@ -84,6 +87,7 @@ class ModelSpec:
     published: dict[str, float] = field(default_factory=dict)
     trained_on_cohort: bool = False
     verified: str = "not verified"
+    readout: str = field(default="", repr=False)
 
 
 class DosagePrediction(NamedTuple):
@@ -131,6 +135,25 @@ class PredictsSequences(Protocol):
 
     def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
         """Predict, float32 (batch, 4, length) of A C G T -> float (batch,), in the model's own direction."""
+        ...
+
+
+@runtime_checkable
+class DependsOnGene(Protocol):
+    """Needs more of a gene than its sequence: where its exons are, or features of its mRNA."""
+
+    spec: ModelSpec
+
+    def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> Model:
+        """Give the model of one gene, on the same weights.
+
+        Parameters
+        ----------
+        gene : GeneLocus
+        exons : sequence of (int, int)
+            Of its representative transcript; 0-based half-open, forward strand, ascending. Empty where the annotation
+            has none.
+        """
         ...
 
 
