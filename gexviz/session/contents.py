@@ -119,11 +119,11 @@ class View(_Strict):
     model: Name | None = None
     linear: Name | None = None
     variant: Name | None = None
-    variants: tuple[Name, ...] = Field((), max_length=100)
+    variants: tuple[Name, ...] = Field(default=(), max_length=100)
     region: Name | None = None
     method: Name | None = None
-    tracks: tuple[Name, ...] = Field((), max_length=100)
-    filters: Mapping[Name, Line] = Field({}, max_length=100)
+    tracks: tuple[Name, ...] = Field(default=(), max_length=100)
+    filters: Mapping[Name, Line] = Field(default={}, max_length=100)
 
 
 class State(_Strict):
@@ -132,7 +132,7 @@ class State(_Strict):
     title: Line = ""
     question: Text = ""
     findings: Text = ""
-    views: tuple[View, ...] = Field((), max_length=1_000)
+    views: tuple[View, ...] = Field(default=(), max_length=1_000)
 
 
 class ModelFacts(_Strict):
@@ -192,7 +192,7 @@ class Manifest(_Strict):
     parameters: Mapping[Name, str | int | float | bool | None] = {}
     seeds: Mapping[Name, int] = {}
     k: int = 10
-    left_out: tuple[Line, ...] = Field((), max_length=10_000)
+    left_out: tuple[Line, ...] = Field(default=(), max_length=10_000)
     members: Mapping[Name, Digest] = {}
 
 
