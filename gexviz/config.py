@@ -11,11 +11,14 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 
+from gexviz.allowed import Allowed
 from gexviz.errors import GexvizError
 
 _SECTIONS = ("study", "cohort", "models")
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # it names columns, files and parts of addresses
 _COLUMNS = ("sample", "population", "observed", "gene", "name")
+
+_INDEXES = (".tbi", ".csi", ".fai", ".gzi")
 
 Transform = Literal["none", "log2p1", "inverse_normal"]
 
@@ -82,6 +85,8 @@ class StudyConfig(_Section):
         The file it was read from; relative paths in it start from this file's folder.
     lines : dict
         Line (1-based) of each section and key, ``("cohort", "genotypes") -> 7``.
+    allowed : Allowed or None
+        Folders that every file named in it must be in; None for anywhere.
     """
 
     study: StudySection
@@ -89,6 +94,7 @@ class StudyConfig(_Section):
     models: dict[str, ModelSection] = Field(default_factory=dict)
     path: Path
     lines: dict[tuple[str, ...], int]
+    allowed: Allowed | None = None
 
     @field_validator("models")
     @classmethod
@@ -105,13 +111,35 @@ class StudyConfig(_Section):
     @property
     def results_folder(self) -> Path:
         """The folder for results."""
-        return self.resolve(self.study.results or "results")
+        return self.permitted(self.study.results or "results", "study", "results")
 
     def place(self, *keys: str) -> str:
         """Say where a key stands, as ``[cohort] genotypes, line 7``."""
         section, key = (".".join(keys[:-1]), keys[-1]) if len(keys) > 1 else (keys[0], "")
         line = next((self.lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), None)
         return f"[{section}]" + (f" {key}" if key else "") + (f", line {line}" if line else "")
+
+    def permitted(self, path: str | Path, *keys: str) -> Path:
+        """Make a path absolute; where only some folders are allowed, follow it and see that it stays in them.
+
+        Raises
+        ------
+        GexvizError
+            Naming the key and its line.
+        """
+        full = self.resolve(path)
+        if self.allowed is None:
+            return full
+        try:
+            return self.allowed.path(full)
+        except GexvizError as error:
+            raise GexvizError(
+                f"{error.problem}: {error.file}",
+                file=self.path,
+                place=self.place(*keys),
+                expected=error.expected,
+                remedy=error.remedy,
+            ) from None
 
     def existing(self, path: str | Path, *keys: str) -> Path:
         """Make a path absolute and see that its file is there.
@@ -121,8 +149,10 @@ class StudyConfig(_Section):
         GexvizError
             Naming the key and its line, with the nearest file names of that folder.
         """
-        full = self.resolve(path)
+        full = self.permitted(path, *keys)
         if full.is_file():
+            for index in _INDEXES if self.allowed is not None else ():  # readers open them by themselves
+                self.permitted(f"{full}{index}", *keys)
             return full
         near = difflib.get_close_matches(full.name, [p.name for p in full.parent.glob("*")], n=3, cutoff=0.5)
         raise GexvizError(
@@ -136,13 +166,15 @@ class StudyConfig(_Section):
         )
 
 
-def read_config(path: str | Path) -> StudyConfig:
+def read_config(path: str | Path, allowed: Allowed | None = None) -> StudyConfig:
     """Read and check a ``study.toml``. Files named in it are looked for when they are opened.
 
     Parameters
     ----------
     path : path
         The TOML file.
+    allowed : Allowed, optional
+        Folders that it, and every file named in it, must be in.
 
     Returns
     -------
@@ -154,6 +186,8 @@ def read_config(path: str | Path) -> StudyConfig:
         For a missing file, broken TOML, an unknown key, a missing key or a wrong type: names the key and its line.
     """
     path = Path(path).expanduser().absolute()
+    if allowed is not None:
+        path = allowed.path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
@@ -175,7 +209,7 @@ def read_config(path: str | Path) -> StudyConfig:
     for key in raw.keys() - set(_SECTIONS):
         raise _unknown((key,), path, lines)
     try:
-        return StudyConfig(**raw | {"path": path, "lines": lines})
+        return StudyConfig(**raw | {"path": path, "lines": lines, "allowed": allowed})
     except ValidationError as error:
         first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")  # a typo explains what is missing
         raise _readable(first, path, lines) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from gexviz.allowed import Allowed
 from gexviz.analysis import prediction
 from gexviz.cohort.builds import same_build
 from gexviz.cohort.checks_models import MOSTLY_N
@@ -608,14 +609,14 @@ class Study:
         return pd.DataFrame(values, index=pd.Index(rows, name="gene", dtype=object), columns=samples)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _reopened, (str(self.config.path), self._results_argument, self._config_digest)
+        return _reopened, (str(self.config.path), self._results_argument, self.config.allowed, self._config_digest)
 
     @cached_property
     def _config_digest(self) -> str:
         return digest_of(self.config.model_dump(mode="json", exclude={"lines"}))
 
 
-def load(path: str | Path, results: str | Path | None = None) -> Study:
+def load(path: str | Path, results: str | Path | None = None, allowed: Allowed | None = None) -> Study:
     """Open a study.
 
     Parameters
@@ -624,6 +625,8 @@ def load(path: str | Path, results: str | Path | None = None) -> Study:
         Its ``study.toml``.
     results : path, optional
         Results folder, in place of the configured one.
+    allowed : Allowed, optional
+        Folders that the TOML, and every file named in it, must be in; anywhere if not given.
 
     Returns
     -------
@@ -634,13 +637,13 @@ def load(path: str | Path, results: str | Path | None = None) -> Study:
     GexvizError
         Naming the key and line of what is wrong in the TOML.
     """
-    return Study(read_config(path), results)
+    return Study(read_config(path, allowed), results)
 
 
 @lru_cache(maxsize=2)
-def _reopened(path: str, results: str | None, config_digest: str) -> Study:
+def _reopened(path: str, results: str | None, allowed: Allowed | None, config_digest: str) -> Study:
     """A study in another process, opened once there; anew when its TOML was edited (`config_digest`)."""
-    return load(path, results)
+    return load(path, results, allowed)
 
 
 def _numbers(record: Record) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -296,6 +297,7 @@ def test_own_files_are_shown_and_broken_ones_said(
     (tmp_path / "bad.bed").write_text("chr1\t4800\t4700\n")
     (tmp_path / "known.meme").write_text(MEME)
     (tmp_path / "broken.meme").write_text(MEME.replace(" 0.97 0.01 0.01 0.01", " 0.97 0.51 0.01 0.01"))
+    monkeypatch.setenv("GEXVIZ_ALLOW_ROOT", f"{computed.parent}{os.pathsep}{tmp_path}")
     app = locus_page(computed, monkeypatch)
     app.text_area(key="own_tracks").set_value(f"{tmp_path}/peaks.bed\n{tmp_path}/bad.bed\n")
     app.text_input(key="own_motifs").set_value(str(tmp_path / "known.meme")).run()

@@ -96,7 +96,7 @@ class Cohort:
             if "{contig}" not in value:
                 paths.append(self._seen(self.config.existing(value, "cohort", "genotypes")))
                 continue
-            pattern = self.config.resolve(value)
+            pattern = self.config.permitted(value, "cohort", "genotypes")
             matching = pattern.parent.glob(pattern.name.replace("{contig}", "*"))
             found = sorted(p for p in matching if p.suffix not in (".tbi", ".csi"))
             if not found:
@@ -107,7 +107,7 @@ class Cohort:
                     expected=f"files as {pattern.name.format(contig='22')} in {pattern.parent}",
                     remedy="correct the pattern, or list the files",
                 )
-            paths += map(self._seen, found)
+            paths += [self._seen(self.config.existing(p, "cohort", "genotypes")) for p in found]
         return paths
 
     def _seen(self, path: Path) -> Path:

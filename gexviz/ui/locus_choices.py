@@ -14,9 +14,10 @@ from gexviz.explaining.regions import parse_region, region_text
 from gexviz.study import Study
 from gexviz.ui.frame import View
 from gexviz.ui.links import ISM, METHODS
-from gexviz.ui.locus_looked import Person
+from gexviz.ui.locus_looked import Person, motif_file
 from gexviz.ui.locus_regions import around, in_url, panned, zoomed
-from gexviz.ui.messages import error_block
+from gexviz.ui.messages import error_block, plain
+from gexviz.ui.opening import Opened
 
 REFERENCE = "Reference"
 NOTHING = "Nothing"
@@ -31,12 +32,12 @@ class Files(NamedTuple):
     Attributes
     ----------
     tracks : tuple of Path
-    motifs : str
-        As typed; empty for none.
+    motifs : Path or None
+        What was typed; else ``motifs.meme`` beside the study's file, if it is there.
     """
 
     tracks: tuple[Path, ...]
-    motifs: str
+    motifs: Path | None
 
 
 def method_choice(view: View) -> str:
@@ -144,17 +145,32 @@ def _typed(window: Window) -> str | None:
         return text
 
 
-def files_choice() -> Files:
-    """Ask for own tracks and motifs, files on the machine that the app runs on."""
+def files_choice(opened: Opened) -> Files:
+    """Ask for own tracks and motifs, files on the machine that the app runs on. Says which of them may not be read."""
     with st.popover("Own tracks and motifs", icon=":material/add_chart:"):
         tracks = st.text_area(
             "Tracks: paths of BED, bedGraph or bigWig files, one a line", key="own_tracks", persist_state=_KEEP,
-            placeholder="/data/peaks.bed.gz", width=420, height=90,
+            placeholder="peaks.bed.gz", width=420, height=90,
         )  # fmt: skip
         motifs = st.text_input(
             "Motifs: path of a file in MEME format", key="own_motifs", persist_state=_KEEP,
-            placeholder="/data/JASPAR2024.meme", width=420,
+            placeholder="JASPAR2024.meme", width=420,
         )  # fmt: skip
-        st.caption("Files on the machine that this app runs on. They are read there, and go nowhere.")
-    paths = dict.fromkeys(Path(line.strip()).expanduser() for line in (tracks or "").splitlines() if line.strip())
-    return Files(tuple(paths), motifs or "")
+        folders = " or ".join(plain(str(root)) for root in opened.allowed.roots)
+        st.caption(
+            "Files on the machine that this app runs on. They are read there, and go nowhere. "
+            f"They may be in {folders}; paths without a leading / start from the study's folder."
+        )
+    lines = dict.fromkeys(line.strip() for line in (tracks or "").splitlines() if line.strip())
+    found = [path for line in lines if (path := _permitted(opened, line)) is not None]
+    typed = (motifs or "").strip()
+    return Files(tuple(found), _permitted(opened, typed) if typed else motif_file(opened.study))
+
+
+def _permitted(opened: Opened, typed: str) -> Path | None:
+    """What a typed path leads to, if that may be read; else None, and a message."""
+    try:
+        return opened.allowed.path(typed)
+    except GexvizError as error:
+        error_block(error)
+        return None

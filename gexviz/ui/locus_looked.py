@@ -131,11 +131,9 @@ def genes_of(_study: Study, files: str, contig: str, start: int, end: int) -> tu
     return genes_around(_study, Region(contig, start, end))
 
 
-def motif_file(study: Study, typed: str) -> Path | None:
-    """The motifs to use: the file that was typed, or else ``motifs.meme`` beside the study's file, if it is there."""
-    if typed.strip():
-        return Path(typed.strip()).expanduser()
-    beside = study.config.path.with_name("motifs.meme")
+def motif_file(study: Study) -> Path | None:
+    """The motifs to use where none were typed: ``motifs.meme`` beside the study's file, if it is there."""
+    beside = study.config.permitted("motifs.meme", "study")
     return beside if beside.is_file() else None
 
 

@@ -36,7 +36,6 @@ from gexviz.ui.locus_looked import (
     Person,
     genes_of,
     known_motifs,
-    motif_file,
     motif_sites,
     own_track,
     sequence_target,
@@ -94,7 +93,7 @@ def _with_sequence(view: View, model: str, locus: GeneLocus) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="locus_what"):
         method = locus_choices.method_choice(view)
         first, second = locus_choices.sequence_choice(view.study)
-        files = locus_choices.files_choice()
+        files = locus_choices.files_choice(view.opened)
         export = st.container()
     looked = Looked(view, locus, model, window, region, method, until=time.monotonic() + locus_work.PATIENCE)
     _show(_sequences(looked, first, second), files, export)
@@ -104,7 +103,7 @@ def _of_variants(view: View, model: str, locus: GeneLocus, window: Window) -> No
     """Show a model that has weights of variants."""
     region = locus_choices.region_of(view, window)
     with st.container(horizontal=True, vertical_alignment="bottom", key="locus_what"):
-        files = locus_choices.files_choice()
+        files = locus_choices.files_choice(view.opened)
         export = st.container()
     looked = Looked(view, locus, model, window, region, ISM, until=time.monotonic() + locus_work.PATIENCE)
     _show(looked, files, export)
@@ -177,7 +176,7 @@ def _show(looked: Looked, files: Files, export: DeltaGenerator) -> None:
 
 def _motifs(looked: Looked, files: Files) -> tuple[Path | None, pd.DataFrame | None]:
     """Find the motif file that can be read, and its sites in the region."""
-    path = motif_file(looked.study, files.motifs)
+    path = files.motifs
     if path is None or looked.first is None:
         return path, None
     try:
@@ -225,7 +224,7 @@ def _locus(
 def _figure(looked: Looked, locus: Locus, files: Files) -> None:
     parts = [t.key(t.background.label) if t else None for t in (looked.first, looked.second)]
     there = [part is not None for part in (locus.effects, locus.attribution, locus.other, locus.motifs)]
-    paths = [*files.tracks, *filter(None, [motif_file(looked.study, files.motifs)])]
+    paths = [*files.tracks, *filter(None, [files.motifs])]
     content = digest_of(
         looked.files, looked.locus.id, looked.model, looked.region, looked.method, looked.variant, parts, there,
         [stamp(path) for path in paths], len(locus.own),

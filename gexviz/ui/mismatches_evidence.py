@@ -18,7 +18,7 @@ from gexviz.figures.comparison import Labels
 from gexviz.figures.tracks import Region
 from gexviz.figures.tracks.genes import GeneTrack
 from gexviz.figures.two_sides import two_sides
-from gexviz.mismatching import Mismatches
+from gexviz.mismatches import Mismatches
 from gexviz.ui import locus_variants, locus_work, mismatches_choice, tables
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
@@ -255,7 +255,7 @@ def _logos(looked: Chosen) -> None:
         until=time.monotonic() + locus_work.PATIENCE,
     )  # fmt: skip
     locus_variants.logos(on, variant)
-    motifs = motif_file(study, "")
+    motifs = motif_file(study)
     if motifs is not None:
         known_motifs(motifs)
         locus_variants.changes(on, variant, motifs)

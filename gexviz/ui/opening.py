@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import streamlit as st
 
+from gexviz.allowed import Allowed, allowed_roots
 from gexviz.demo_study import demo_study_path
 from gexviz.errors import GexvizError
 from gexviz.study import Study, load
@@ -33,6 +34,8 @@ class Opened(NamedTuple):
         Models that can't be opened, with the error.
     files : str
         The version of its files when it was opened.
+    allowed : Allowed
+        Where files that a reader names may be.
     """
 
     study: Study
@@ -41,6 +44,7 @@ class Opened(NamedTuple):
     linear: str | None
     broken: dict[str, GexvizError]
     files: str
+    allowed: Allowed
 
     @property
     def models(self) -> list[str]:
@@ -48,29 +52,76 @@ class Opened(NamedTuple):
         return [m for m in self.study.model_names if m not in self.broken]
 
 
-def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Path, Path | None]:
-    """Which study the server was asked to show, and where its results go.
+class Asked(NamedTuple):
+    """What the server was asked to show.
 
-    Parameters
+    Attributes
     ----------
-    arguments : sequence of str
-        What followed ``--`` on the command line: ``--study PATH``, ``--results DIR``.
-    environment : mapping
-        ``GEXVIZ_STUDY`` and ``GEXVIZ_RESULTS`` count where the arguments don't say.
-
-    Returns
-    -------
     study : Path
         The demo's if nothing else was asked for.
     results : Path or None
         None for the study's own folder.
+    roots : tuple of Path
+        Folders that everything must be in: the study, the files named in it, files that readers name. If there are
+        none, the study's own files may be anywhere, as whoever starts the server chose the study.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+
+    study: Path
+    results: Path | None = None
+    roots: tuple[Path, ...] = ()
+
+    @property
+    def for_study(self) -> Allowed | None:
+        """Where the study and its files may be; None for anywhere."""
+        return Allowed(self.roots, self.study.parent) if self.roots else None
+
+    @property
+    def for_readers(self) -> Allowed:
+        """Where files that a reader names may be: the roots, or else the study's folder."""
+        return self.for_study or Allowed(allowed_roots([self.study.parent]), self.study.parent)
+
+
+class _Arguments(argparse.ArgumentParser):
+    """What follows ``--`` on the command line; wrong options are told to people, as nobody reads the terminal."""
+
+    def error(self, message: str) -> NoReturn:
+        raise GexvizError(
+            f"the app was started with a wrong option: {message}",
+            expected="--study FILE, --results FOLDER, --allow-root FOLDER (as often as needed)",
+            remedy="start it again: streamlit run app.py -- --study study.toml",
+        )
+
+
+def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked:
+    """Which study the server was asked to show, where its results go, and which folders may be read.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        What followed ``--`` on the command line: ``--study PATH``, ``--results DIR``, ``--allow-root DIR``.
+    environment : mapping
+        ``GEXVIZ_STUDY``, ``GEXVIZ_RESULTS`` and ``GEXVIZ_ALLOW_ROOT`` (folders, separated as in ``PATH``) count where
+        the arguments don't say.
+
+    Raises
+    ------
+    GexvizError
+        For an unknown option, or a folder to allow that isn't there.
+    """
+    parser = _Arguments(add_help=False, allow_abbrev=False)
     parser.add_argument("--study", default=environment.get("GEXVIZ_STUDY"))
     parser.add_argument("--results", default=environment.get("GEXVIZ_RESULTS"))
-    given, _ = parser.parse_known_args(list(arguments))
-    study = Path(given.study).expanduser() if given.study else demo_study_path()
-    return study.absolute(), Path(given.results).expanduser().absolute() if given.results else None
+    parser.add_argument("--allow-root", action="append", dest="roots")
+    given = parser.parse_args(list(arguments))
+    roots = given.roots
+    if roots is None and (listed := environment.get("GEXVIZ_ALLOW_ROOT")):
+        roots = listed.split(os.pathsep)
+    study = Path(given.study).expanduser().absolute() if given.study else demo_study_path()
+    results = Path(given.results).expanduser().absolute() if given.results else None
+    folders = allowed_roots(roots or ())
+    if folders and not given.study:
+        folders = (*folders, study.parent)  # the demo comes with the program
+    return Asked(study, results, folders)
 
 
 def open_study() -> Opened:
@@ -81,28 +132,27 @@ def open_study() -> Opened:
     GexvizError
         If the study's file, its genes, its expression or its samples can't be read.
     """
-    path, results = asked_for(sys.argv[1:], os.environ)
+    asked = asked_for(sys.argv[1:], os.environ)
     try:
-        edited = path.stat().st_mtime_ns
+        edited = asked.study.stat().st_mtime_ns
     except OSError:
         edited = 0
-    key = (str(path), None if results is None else str(results), edited)
-    opened = _opened(*key)
+    opened = _opened(asked, edited)
     if opened.files == files_version(opened.study):
         return opened
-    _opened.clear(*key)
-    return _opened(*key)
+    _opened.clear(asked, edited)
+    return _opened(asked, edited)
 
 
 def unopened_study() -> Study:
     """The server's study without a look into its files, for the checks of one that can't be opened."""
-    path, results = asked_for(sys.argv[1:], os.environ)
-    return load(path, results)
+    asked = asked_for(sys.argv[1:], os.environ)
+    return load(asked.study, asked.results, asked.for_study)
 
 
 @st.cache_resource(show_spinner="Opening the study…", max_entries=4)
-def _opened(path: str, results: str | None, edited: int) -> Opened:
-    study = load(path, results)
+def _opened(asked: Asked, edited: int) -> Opened:
+    study = load(asked.study, asked.results, asked.for_study)
     files = files_version(study)
     broken: dict[str, GexvizError] = {}
     specs = {}
@@ -112,7 +162,8 @@ def _opened(path: str, results: str | None, edited: int) -> Opened:
         except GexvizError as error:
             broken[name] = error
     deep, linear = default_pair({name: spec.input for name, spec in specs.items()})
-    return Opened(study, GeneBook(study.genes, study.cohort.annotation), deep, linear, broken, files)
+    book = GeneBook(study.genes, study.cohort.annotation)
+    return Opened(study, book, deep, linear, broken, files, asked.for_readers)
 
 
 def default_pair(inputs: Mapping[str, str]) -> tuple[str | None, str | None]:
