@@ -55,6 +55,8 @@ class Eqtls:
         Of slopes, per ALT allele.
     left_out : mapping
         Rows of a table from elsewhere that could not be used, by reason.
+    elsewhere : bool
+        Whether they were found in other people.
     """
 
     table: pd.DataFrame
@@ -67,6 +69,7 @@ class Eqtls:
     pi0: float
     unit: str
     left_out: Mapping[str, int] = field(default_factory=dict)
+    elsewhere: bool = False
 
     def __repr__(self) -> str:
         tested = int(self.genes["reason"].eq("").sum())
@@ -218,7 +221,7 @@ def read_elsewhere(study: Study, source: FromElsewhere) -> Eqtls:
     rows = table.groupby("gene", sort=False).size().rename("tested").to_frame().assign(reason="")
     unit = f"as in {source.file.name}"
     left_out = {reason: number for reason, number in found.counts.items() if reason != "kept"}
-    return Eqtls(table, rows, EqtlSettings(), False, (), (), float("nan"), float("nan"), unit, left_out)
+    return Eqtls(table, rows, EqtlSettings(), False, (), (), float("nan"), float("nan"), unit, left_out, elsewhere=True)
 
 
 def _cohort_variants(study: Study, table: pd.DataFrame) -> pd.DataFrame:
@@ -263,6 +266,11 @@ def _require_expression(study: Study, loci: Sequence[GeneLocus]) -> None:
             file=study.cohort.path("expression"),
             expected="genes of the expression file",
         )
+
+
+def eqtl_key(study: Study, settings: EqtlSettings) -> str:
+    """Hash of all that eQTLs with permutations depend on, but for the genes."""
+    return _Keys.of(study, settings).permuted
 
 
 @dataclass(frozen=True)

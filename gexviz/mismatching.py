@@ -2,77 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from gexviz.analysis import ceiling, deep_sign, mismatch, mismatch_summary, verdicts
+from gexviz.analysis import ceiling, deep_sign, drivers, effects, mismatch, mismatch_summary, verdicts
+from gexviz.analysis.eqtl_groups import group_associations
 from gexviz.analysis.eqtl_settings import EqtlSettings
 from gexviz.analysis.meme import read_motifs
 from gexviz.analysis.mismatch import GeneTables
-from gexviz.analysis.mismatch_rules import RULES, Rules
+from gexviz.analysis.mismatch_rules import RULES
 from gexviz.errors import GexvizError
 from gexviz.explaining.effects import read_sequences, variant_effects
+from gexviz.explaining.frames import frame_part, part_frame
 from gexviz.explaining.motifs import changed_sites
-from gexviz.mapping import Eqtls, FromElsewhere, gene_tests, map_eqtls, read_elsewhere
+from gexviz.mapping import Eqtls, FromElsewhere, eqtl_key, gene_tests, map_eqtls, read_elsewhere
+from gexviz.mismatches import Mismatches
 from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
+from gexviz.results import Part, digest_of
 from gexviz.tasks import Progress
 
 if TYPE_CHECKING:
     from gexviz.study import Study
 
+SCHEMA = 1
+"""Raised when verdicts or the summary would come out differently for the same inputs; classes have their own."""
+
 PERMUTATIONS = 1_000
 
+NULLS = ("analytic", "permutation", "random_weights")
+"""Under which the share of negative genes is told."""
+
 _LOOKED_AT = ("concordant", "opposite", "missed", "unsupported driver")
-
-
-@dataclass(frozen=True, eq=False)
-class Mismatches:
-    """A deep model's variants and genes, compared with eQTLs and a linear model.
-
-    Attributes
-    ----------
-    model : str
-    linear : str or None
-    variants : DataFrame
-        A row for each variant that matters to anyone; columns of :class:`gexviz.analysis.mismatch.Classified`.
-    genes : DataFrame
-        Index gene: correlations, main driver, verdict, sentence; see
-        :func:`gexviz.analysis.verdicts.gene_verdicts`.
-    summary : DataFrame
-        Direction accuracy and shares with intervals, published figures beside; see
-        :func:`gexviz.analysis.mismatch_summary.summarise`.
-    eqtls : Eqtls
-        Of all genes of the study, as q values compare them.
-    unserved : Series
-        Index gene: why the deep model can't serve it. These genes are in none of the tables.
-    notes : tuple of str
-        What a reader must know of the comparison.
-    unit : str
-        Of deep effects, for one copy.
-    rules : Rules
-    """
-
-    model: str
-    linear: str | None
-    variants: pd.DataFrame
-    genes: pd.DataFrame
-    summary: pd.DataFrame
-    eqtls: Eqtls
-    unserved: pd.Series
-    unit: str
-    rules: Rules
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        counts = self.genes["verdict"].value_counts()
-        found = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        return f"{self.model} against eQTLs and {self.linear or 'no linear model'}: {len(self.genes)} genes ({found})"
 
 
 def compare_directions(
@@ -86,6 +52,8 @@ def compare_directions(
     progress: Progress | None = None,
 ) -> Mismatches:
     """Compare a deep model's effects with eQTLs and a linear model's weights; what is stored is not computed again.
+
+    A comparison of the whole study with the cohort's own eQTLs is stored itself.
 
     Parameters
     ----------
@@ -108,41 +76,39 @@ def compare_directions(
     """
     _check_models(study, model, linear)
     wanted = study.loci() if loci is None else [g for g in loci if g.id in study.genes.index]
-    reasons = {g.id: study.unavailable(model, g) for g in wanted}
-    served = [g for g in wanted if reasons[g.id] is None]
-    unserved = pd.Series({g: r for g, r in reasons.items() if r is not None}, name="reason", dtype=object)
-    if not served:
-        raise GexvizError(f"{model} can't serve any of these {len(wanted):,} genes", remedy="see `study.status(model)`")
     if elsewhere is None:
         eqtls = map_eqtls(study, study.loci(), permutations=permutations, progress=progress)
     else:
         eqtls = read_elsewhere(study, elsewhere)
-    permuted = eqtls.genes if eqtls.permuted else None
-    ids = [g.id for g in served]
-    for name in (model, *([linear] if linear is not None else [])):
-        study.compute(name, ids, progress=progress)
-    effects = {}
-    for done, gene in enumerate(served, start=1):
-        effects[gene.id] = variant_effects(study, model, gene).table
-        if progress is not None:
-            progress(done, len(served), f"effects, {gene.name}")
-    rows = mismatch.call_significant(eqtls.table, permuted)
-    ceilings: dict[str, ceiling.Heritability] = {}
-    tables = _gene_tables(study, served, (model, linear), effects, rows, ceilings, progress)
-    classified = mismatch.classify(tables, typical=deep_sign.typical_effect(effects.values()))
-    deep = study.evaluate(model).reindex(ids)
-    notes: tuple[str, ...] = ()
-    if linear is not None and study.predicted(linear, ids).comparable.empty:
-        notes, linear = (f"{linear} has no prediction of any of these genes: compared without a linear model",), None
-    against = None if linear is None else study.evaluate(linear).reindex(ids)
-    genes = verdicts.gene_verdicts(
-        classified, deep, against, eqtl_genes=permuted, ceilings=_ceiling_table(ceilings)
-    )
-    genes.insert(0, "name", study.genes["name"].reindex(genes.index))
-    nulls = {"analytic": deep, "permutation": study.evaluate(model, null="permutation").reindex(ids)}
-    summary = mismatch_summary.summarise(classified.variants, genes, nulls)
-    unit = study.spec(model).scale
-    return Mismatches(model, linear, classified.variants, genes, summary, eqtls, unserved, unit, RULES, notes)
+    if loci is not None or elsewhere is not None:
+        return _assembled(study, model, eqtls, _compared(study, _Asked(model, linear, wanted), eqtls, progress))
+    key = _key(study, model, linear, permutations)
+    found = study.results.parts(key)
+    if not found:
+        found = _compared(study, _Asked(model, linear, wanted), eqtls, progress)
+        study.results.put_parts(key, found)
+    return _assembled(study, model, eqtls, found)
+
+
+def stored_genes(
+    study: Study, model: str, linear: str | None = None, *, permutations: int = PERMUTATIONS
+) -> pd.DataFrame | None:
+    """Read the verdicts of a comparison of the whole study, if it is stored and nothing has changed since.
+
+    Parameters
+    ----------
+    study : Study
+    model : str
+    linear : str, optional
+    permutations : int
+
+    Returns
+    -------
+    DataFrame or None
+        :attr:`gexviz.mismatches.Mismatches.genes`; None if the comparison is to be made (again).
+    """
+    found = study.results.parts(_key(study, model, linear, permutations), ["genes"])
+    return part_frame(found["genes"]) if found else None
 
 
 def with_motifs(study: Study, found: Mismatches, file: str | Path, *, progress: Progress | None = None) -> Mismatches:
@@ -187,25 +153,103 @@ def _check_models(study: Study, model: str, linear: str | None) -> None:
         raise GexvizError(f"{linear} has no variant weights", expected="a linear model, as of family predictdb")
 
 
+class _Asked(NamedTuple):
+    """What is to be compared."""
+
+    model: str
+    linear: str | None
+    genes: list[GeneLocus]
+
+
+def _key(study: Study, model: str, linear: str | None, permutations: int) -> str:
+    """Hash of all that a comparison of the whole study depends on."""
+    names = [model] if linear is None else [model, linear]
+    loci = study.loci()
+    runs = [study.key(name, "prediction", gene) for name in names for gene in loci[:1]]  # one has all that genes share
+    people = [study.config.models[name].trained_on for name in names], study.digests("samples")
+    code = SCHEMA, mismatch.SCHEMA, effects.SCHEMA, drivers.SCHEMA, asdict(RULES)
+    tests = eqtl_key(study, EqtlSettings(permutations=permutations))
+    return digest_of("mismatches", code, names, runs, loci, people, tests)
+
+
+def _compared(study: Study, asked: _Asked, eqtls: Eqtls, progress: Progress | None) -> dict[str, Part]:
+    """Compare; the tables as they are stored."""
+    reasons = {g.id: study.unavailable(asked.model, g) for g in asked.genes}
+    unserved = {g: r for g, r in reasons.items() if r is not None}
+    served = asked._replace(genes=[g for g in asked.genes if g.id not in unserved])
+    if not served.genes:
+        count = f"{len(asked.genes):,}"
+        raise GexvizError(f"{asked.model} can't serve any of these {count} genes", remedy="see `study.status(model)`")
+    ids = [g.id for g in served.genes]
+    for name in (asked.model, *([asked.linear] if asked.linear is not None else [])):
+        study.compute(name, ids, progress=progress)
+    notes = []
+    if asked.linear is not None and study.predicted(asked.linear, ids).comparable.empty:
+        notes.append(f"{asked.linear} has no prediction of any of these genes: compared without a linear model")
+        served = served._replace(linear=None)
+    of_variants = _effects(study, served, progress)
+    ceilings: dict[str, ceiling.Heritability] = {}
+    tables = _gene_tables(study, served, eqtls, of_variants, ceilings, progress)
+    classified = mismatch.classify(tables, typical=deep_sign.typical_effect(of_variants.values()))
+    nulls = {name: study.evaluate(asked.model, ids, null=name, progress=progress).reindex(ids) for name in NULLS}
+    genes = verdicts.gene_verdicts(
+        classified,
+        nulls["analytic"],
+        None if served.linear is None else study.evaluate(served.linear, ids).reindex(ids),
+        eqtl_genes=eqtls.genes if eqtls.permuted else None,
+        ceilings=_ceiling_table(ceilings),
+    )
+    genes.insert(0, "name", study.genes["name"].reindex(genes.index))
+    summary = mismatch_summary.summarise(classified.variants, genes, nulls)
+    notes += [*_null_notes(nulls), *_population_notes(study, eqtls)]
+    facts = {"linear": served.linear, "unserved": unserved, "notes": notes}
+    return {
+        "variants": frame_part(classified.variants),
+        "genes": frame_part(genes),
+        "summary": frame_part(summary, facts),
+    }
+
+
+def _assembled(study: Study, model: str, eqtls: Eqtls, found: Mapping[str, Part]) -> Mismatches:
+    facts = found["summary"].facts
+    variants, genes, summary = (part_frame(found[name]) for name in ("variants", "genes", "summary"))
+    unserved = pd.Series(facts["unserved"], name="reason", dtype=object)
+    about = study.spec(model).scale, RULES, study.cohort.reference
+    return Mismatches(
+        model, facts["linear"], variants, genes, summary, eqtls, unserved, *about, notes=tuple(facts["notes"])
+    )
+
+
+def _effects(study: Study, served: _Asked, progress: Progress | None) -> dict[str, pd.DataFrame]:
+    """Each gene's variant effects."""
+    found = {}
+    for done, gene in enumerate(served.genes, start=1):
+        found[gene.id] = variant_effects(study, served.model, gene).table
+        if progress is not None:
+            progress(done, len(served.genes), f"effects, {gene.name}")
+    return found
+
+
 def _gene_tables(
     study: Study,
-    served: Sequence[GeneLocus],
-    models: tuple[str, str | None],
-    effects: dict[str, pd.DataFrame],
-    rows: pd.DataFrame,
+    served: _Asked,
+    eqtls: Eqtls,
+    of_variants: dict[str, pd.DataFrame],
     ceilings: dict[str, ceiling.Heritability],
     progress: Progress | None,
 ) -> Iterator[GeneTables]:
     """One gene after the other; its cis-heritability is noted on the way, as its dosages are at hand then."""
-    model, linear = models
+    rows = mismatch.call_significant(eqtls.table, eqtls.genes if eqtls.permuted else None)
     by_gene = dict(iter(rows.groupby("gene", sort=False)))
-    reference = study.predict(model, [g.id for g in served], reference=True).set_index("gene")["value"]
-    places = {g.id: g for g in served}
-    covariates = study.cohort.covariates
-    for done, test in enumerate(gene_tests(study, served, EqtlSettings()), start=1):
+    places = {g.id: g for g in served.genes}
+    reference = study.predict(served.model, list(places), reference=True).set_index("gene")["value"]
+    covariates, settings = study.cohort.covariates, EqtlSettings()
+    groups = _populations(study, eqtls)
+    for done, test in enumerate(gene_tests(study, served.genes, settings), start=1):
         place = places[test.gene]
-        window = study.window(model, place)
-        eqtls = by_gene.get(test.gene, rows.iloc[:0]).drop_duplicates("variant").set_index("variant")
+        window = study.window(served.model, place)
+        tested = by_gene.get(test.gene, rows.iloc[:0]).drop_duplicates("variant").set_index("variant")
+        within = group_associations(test, groups, fewest=RULES.fewest_people, min_count=settings.min_count)
         dosages = pd.DataFrame(test.residual, index=pd.Index(test.variants["variant"]), columns=test.people)
         expression = study.cohort.expression.values.loc[test.gene].reindex(test.people).to_numpy(np.float64)
         taken_out = None if covariates is None else covariates.loc[test.people].to_numpy(np.float64)
@@ -214,14 +258,41 @@ def _gene_tables(
         yield GeneTables(
             gene=test.gene,
             window=(window.start, window.end),
-            effects=effects[test.gene],
-            eqtls=eqtls,
+            effects=of_variants[test.gene],
+            eqtls=tested.join(within[~within.index.duplicated()]),
             dosages=dosages[~dosages.index.duplicated()],
-            weights=None if linear is None else _weights(study, linear, place),
+            weights=None if served.linear is None else _weights(study, served.linear, place),
             prediction=float(reference.get(test.gene, np.nan)),
         )
         if progress is not None:
-            progress(done, len(served), f"classes, {place.name}")
+            progress(done, len(served.genes), f"classes, {place.name}")
+
+
+def _populations(study: Study, eqtls: Eqtls) -> pd.Series:
+    """Each person's population; nobody's for eQTLs of other people."""
+    if eqtls.elsewhere or "population" not in study.samples:
+        return pd.Series(dtype=object)
+    named = study.samples["population"]
+    return named[named != ""]
+
+
+def _population_notes(study: Study, eqtls: Eqtls) -> list[str]:
+    """Say which populations are too small for eQTLs of their own."""
+    counts = _populations(study, eqtls).value_counts().sort_index()
+    few = [f"{name} ({number})" for name, number in counts.items() if number < RULES.fewest_people]
+    if not few:
+        return []
+    return [f"fewer than {RULES.fewest_people} people, so without an accuracy of their own: {', '.join(few)}"]
+
+
+def _null_notes(nulls: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Say for how many genes a null gives no p."""
+    without = {name: int((table["pearson"].notna() & table["p"].isna()).sum()) for name, table in nulls.items()}
+    return [
+        f"the {name} null can't be built for {number:,} genes: no variant varies in the window"
+        for name, number in without.items()
+        if number
+    ]
 
 
 def _weights(study: Study, linear: str, gene: GeneLocus) -> pd.Series | None:

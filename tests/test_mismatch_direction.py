@@ -66,12 +66,36 @@ def test_accuracy_and_its_strata(variants):
         assert found.loc[by, "n"].sum() == 4 and found.loc[by, "correct"].sum() == 1
     assert found.loc[("distance", "0 to 200"), "n"] == 4 and found.loc[("frequency", "0.2 to 0.5"), "n"] == 4
     assert found.loc["effect size"]["low_edge"].iloc[0] == 0.4 and found.loc["effect size"]["high_edge"].iloc[-1] == 0.7
-    assert found.loc["population", "n"].to_dict() == {"AFR": 0, "EUR": 4}
+    assert "population" not in found.index.get_level_values("by")  # eQTLs were not tested within any
     empty = found[found["n"] == 0]
     assert len(empty) and empty[["accuracy", "low", "high", "p"]].isna().all(axis=None)
     nothing = direction_accuracy(variants.iloc[:0])
     assert (nothing["n"] == 0).all() and nothing["by"].tolist().count("distance") == 6
     assert np.isnan(wilson(0, 0).low)
+
+
+def test_accuracy_within_populations(variants):
+    """The slopes and p of the population itself; what is no eQTL in it doesn't count, but for drivers."""
+    own = pd.DataFrame(
+        {
+            910: [0.4, 1e-6],  # as in everybody
+            920: [-0.4, 1e-5],  # the other way round: right here
+            930: [0.2, 0.9],
+            1010: [-0.5, 0.2],  # no eQTL here
+            1020: [-0.5, np.nan],  # too rare
+        },
+        index=["slope_FIN", "p_FIN"],
+    ).T.reindex(variants["position"])
+    tested = variants.assign(**{name: own[name].to_numpy() for name in own}, se_FIN=0.1)
+    tested = tested.assign(slope_YRI=np.nan, se_YRI=np.nan, p_YRI=np.nan)
+    for name, counts in {"all eQTLs": (2, 2), "decided": (2, 2), "one a gene": (1, 1), "drivers": (1, 3)}.items():
+        found = direction_accuracy(tested, name).set_index(["by", "stratum"])
+        assert tuple(found.loc[("population", "FIN"), ["correct", "n"]]) == counts
+        assert found.loc[("population", "FIN"), ["low", "high"]].tolist() == pytest.approx(
+            proportion_confint(*counts, method="wilson")
+        )
+        assert found.loc[("population", "YRI"), "n"] == 0 and np.isnan(found.loc[("population", "YRI"), "accuracy"])
+        assert found.loc[("all", "all"), "n"] == direction_accuracy(variants, name)["n"].iloc[0]
 
 
 def test_strata_without_a_frequency_or_distance_leave_the_variant_out(variants):
@@ -117,6 +141,7 @@ def test_summary_with_published_figures(variants):
     note = found.loc["all eQTLs", "published_note"]
     assert "Enformer 53%" in note and "Performer (Variformer) 68%" in note and "UKBioFormer more than 70%" in note
     assert found.loc["of the significant ones, analytic null", ["count", "n"]].tolist() == [1, 2]
+    assert found.loc["of all with an r", ["count", "n"]].tolist() == [1, 2]
     assert found.loc[list(CLASSES), "count"].sum() == len(variants) and found.loc[list(VERDICTS), "count"].sum() == 2
     assert published_directions()["value"].between(0, 1).all()
 

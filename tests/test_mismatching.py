@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 
+import pandas as pd
 import pytest
 
 import gexviz as gx
+from gexviz.analysis.mismatch_rules import RULES
 from gexviz.demo_study import demo_folder
 from gexviz.demo_study.truth import read_truth
 from gexviz.errors import GexvizError
-from gexviz.mismatching import with_motifs
+from gexviz.mismatching import NULLS, stored_genes, with_motifs
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +57,74 @@ def test_opposite_variants_are_those_of_reversed_genes(found, truth):
     assert found.summary.set_index("figure").at["main driver's sign predicts r's", "value"] >= 0.9
 
 
-def test_stored_pieces_are_not_computed_again(study, found):
+def test_a_stored_comparison_is_not_made_again(study, found):
     labels = []
     again = study.mismatches("cnn", "enet", permutations=200, progress=lambda done, total, label: labels.append(label))
-    assert all(label.startswith(("effects", "classes")) for label in labels)
-    assert again.genes.equals(found.genes)
+    assert labels == []
+    for table in ("variants", "genes", "summary"):
+        pd.testing.assert_frame_equal(getattr(again, table), getattr(found, table))
+    assert again.notes == found.notes and again.unserved.equals(found.unserved)
+
+
+def test_stored_verdicts_belong_to_the_files_as_they_are(study, found, tmp_path):
+    pd.testing.assert_frame_equal(stored_genes(study, "cnn", "enet", permutations=200), found.genes)
+    assert stored_genes(study, "cnn", "enet") is None  # with 1,000 permutations
+    assert stored_genes(study, "cnn", permutations=200) is None
+    folder = tmp_path / "demo"
+    shutil.copytree(demo_folder(), folder, ignore=shutil.ignore_patterns("results"))
+    copied = gx.load(folder / "study.toml", study.results.folder)
+    assert stored_genes(copied, "cnn", "enet", permutations=200) is not None
+    table = pd.read_csv(folder / "covariates.tsv", sep="\t", index_col=0)
+    (table * 2.0).to_csv(folder / "covariates.tsv", sep="\t")
+    assert stored_genes(gx.load(folder / "study.toml", study.results.folder), "cnn", "enet", permutations=200) is None
+
+
+def test_one_gene_has_the_classes_that_it_has_in_the_whole_study(study, found):
+    gene = found.variants["gene"].iloc[0]
+    alone = study.mismatches("cnn", "enet", [gene], permutations=200)
+    assert alone.genes.index.tolist() == [gene]
+    whole = found.variants[found.variants["gene"] == gene].reset_index(drop=True)
+    assert alone.variants[["variant", "slope", "q"]].equals(whole[["variant", "slope", "q"]])
+
+
+def test_negative_genes_under_each_null(study, found):
+    rows = found.summary[found.summary["part"] == "negative genes"].set_index("figure")
+    assert rows.loc["of all with an r", "n"] == found.genes["r_deep"].notna().sum()
+    assert rows.loc["of all with an r", "count"] == (found.genes["r_deep"] < 0).sum()
+    for null in NULLS:
+        table = study.evaluate("cnn", list(found.genes.index), null=null)
+        called = table[table["q"] <= 0.05]
+        name = f"of the significant ones, {null.replace('_', ' ')} null"
+        assert rows.loc[name, ["count", "n"]].tolist() == [(called["pearson"] < 0).sum(), len(called)]
+    assert rows.loc["of the significant ones, analytic null", "count"] >= 4  # the reversed ones
+
+
+def test_accuracy_within_each_population(study, found):
+    groups = study.samples["population"].value_counts()
+    rows = found.accuracy("all eQTLs").set_index("by").loc[["population"]]
+    assert rows["stratum"].tolist() == sorted(groups.index[groups >= RULES.fewest_people])
+    assert rows["n"].gt(0).all() and rows["n"].max() <= found.accuracy("all eQTLs")["n"].iloc[0]
+    small = groups.index[groups < RULES.fewest_people]
+    assert all(any(name in note for note in found.notes) for name in small)
+
+
+def test_candidates_are_written_by_their_files_ending(study, found, tmp_path):
+    chosen = found.candidates(["opposite"], length=120, most=3)
+    significant = found.variants[found.variants["significant"] & (found.variants["class"] == "opposite")]
+    assert 0 < len(chosen.table) == min(3, len(significant)) and "candidates of cnn" in repr(chosen)
+    assert chosen.table["name"].tolist() == found.genes.loc[chosen.table["gene"], "name"].tolist()
+    assert set(chosen.table["variant"]) <= set(significant["variant"])
+    for ending in ("csv", "fa", "vcf", "bed"):
+        assert chosen.write(tmp_path / f"c.{ending}").written == len(chosen.table)
+    written = pd.read_csv(tmp_path / "c.csv")
+    assert written["variant"].tolist() == chosen.table["variant"].tolist()
+    assert (written["position"] == chosen.table["position"] + 1).all()
+    people = list(study.samples.index)
+    text = "".join((tmp_path / f"c.{ending}").read_text() for ending in ("csv", "fa", "vcf", "bed"))
+    assert not [name for name in people if name in text]
+    with pytest.raises(GexvizError, match=r"'\.xlsx' is no ending"):
+        chosen.write(tmp_path / "c.xlsx")
+    assert found.candidates(["missed"], most=0).table.empty
 
 
 def test_models_that_can_not_be_compared(study):

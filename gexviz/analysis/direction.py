@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from gexviz.analysis.mismatch_rules import RULES, Rules
+from gexviz.analysis.variant_q import adjusted
 from gexviz.lazy import lazy
 
 scipy = lazy("scipy")
@@ -25,7 +26,6 @@ SETS: Mapping[str, str] = {
 
 DISTANCES = (0, 200, 1_000, 5_000, 20_000, 100_000, np.inf)
 FREQUENCIES = (0.0, 0.01, 0.05, 0.1, 0.2, 0.5)
-COMMON = 0.05
 COLUMNS = ["set", "by", "stratum", "low_edge", "high_edge", "n", "correct", "accuracy", "low", "high", "p"]
 
 
@@ -44,7 +44,14 @@ def wilson(agree: int, n: int, level: float = 0.95) -> Interval:
     return Interval(float(found.low), float(found.high))
 
 
-def sign_pairs(variants: pd.DataFrame, chosen: str) -> pd.DataFrame:
+def populations(variants: pd.DataFrame) -> list[str]:
+    """Populations within which eQTLs were tested."""
+    return [str(name).removeprefix("slope_") for name in variants if str(name).startswith("slope_")]
+
+
+def sign_pairs(
+    variants: pd.DataFrame, chosen: str, population: str | None = None, *, rules: Rules = RULES
+) -> pd.DataFrame:
     """Rows of a set in which both signs are known, with ``agree``.
 
     Parameters
@@ -53,12 +60,19 @@ def sign_pairs(variants: pd.DataFrame, chosen: str) -> pd.DataFrame:
         Of :class:`gexviz.analysis.mismatch.Classified`.
     chosen : str
         A key of `SETS`.
+    population : str, optional
+        Take the slopes within one population, and of a set of eQTLs only those that are eQTLs there
+        (Benjamini-Hochberg over the set, at ``rules.fdr``). What linkage can turn is judged in everybody.
+    rules : Rules
 
     Returns
     -------
     DataFrame
         Drivers are compared by the sign of their effect on the reference, whatever its noise, as published.
     """
+    if population is not None:
+        own = {name: variants[f"{name}_{population}"] for name in ("slope", "se", "p")}
+        variants = variants.assign(**own)
     slope = np.sign(variants["slope"].to_numpy(np.float64))
     effect = np.sign(variants["deep_effect"].to_numpy(np.float64))
     if chosen in ("drivers", "main drivers"):
@@ -71,6 +85,8 @@ def sign_pairs(variants: pd.DataFrame, chosen: str) -> pd.DataFrame:
             member &= variants["class"].isin(["concordant", "opposite"]).to_numpy()
     known = np.isfinite(slope) & np.isfinite(deep) & (slope != 0) & (deep != 0)
     rows = variants[member & known].assign(agree=(slope == deep)[member & known])
+    if population is not None and "drivers" not in chosen:
+        rows = rows[adjusted(rows["p"].to_numpy(np.float64)) <= rules.fdr]
     if chosen == "one a gene":
         t = np.abs(rows["slope"] / rows["se"])
         order = rows.assign(_t=-t, _d=rows["distance"].abs()).sort_values(["_t", "_d", "position"], kind="stable").index
@@ -78,7 +94,9 @@ def sign_pairs(variants: pd.DataFrame, chosen: str) -> pd.DataFrame:
     return rows
 
 
-def direction_accuracy(variants: pd.DataFrame, chosen: str = "decided", *, level: float = 0.95) -> pd.DataFrame:
+def direction_accuracy(
+    variants: pd.DataFrame, chosen: str = "decided", *, level: float = 0.95, rules: Rules = RULES
+) -> pd.DataFrame:
     """Share of variants whose deep sign is that of their eQTL: overall, and by distance, frequency, effect and people.
 
     Parameters
@@ -89,13 +107,14 @@ def direction_accuracy(variants: pd.DataFrame, chosen: str = "decided", *, level
         A key of `SETS`.
     level : float
         Of the intervals.
+    rules : Rules
 
     Returns
     -------
     DataFrame
         ``set``; ``by`` (``all``; ``distance``: bp to the TSS; ``frequency``: of the rarer allele; ``effect size``:
-        quarters of the absolute deep effects, on the model's scale; ``population``: variants whose rarer allele has
-        a frequency of at least 0.05 in it), ``stratum`` (in words), ``low_edge`` (included), ``high_edge`` (not
+        quarters of the absolute deep effects, on the model's scale; ``population``: eQTLs tested again within it, see
+        :func:`sign_pairs`), ``stratum`` (in words), ``low_edge`` (included), ``high_edge`` (not
         included, but for the last), ``n``, ``correct``, ``accuracy``, ``low``, ``high`` (Wilson), ``p`` (exact
         binomial, against one half). NaN for strata without variants (n = 0). Variants of one gene are linked: only
         for ``one a gene`` and ``main drivers`` are the intervals as wide as they should be.
@@ -109,11 +128,10 @@ def direction_accuracy(variants: pd.DataFrame, chosen: str = "decided", *, level
     rows += _binned("frequency", np.minimum(frequency, 1 - frequency), FREQUENCIES)
     if len(pairs):
         rows += _binned("effect size", size, tuple(np.unique(np.quantile(size, [0, 0.25, 0.5, 0.75, 1]))))
-    for name in [c for c in pairs if str(c).startswith("frequency_")]:
-        there = pairs[name].to_numpy(np.float64)
-        label = str(name).removeprefix("frequency_")
-        rows.append(("population", label, np.nan, np.nan, np.minimum(there, 1 - there) >= COMMON))
     made = [(chosen, *row[:4], *_counted(agree[row[4]], level)) for row in rows]
+    for name in populations(variants):
+        within = sign_pairs(variants, chosen, name, rules=rules)["agree"].to_numpy(bool)
+        made.append((chosen, "population", name, np.nan, np.nan, *_counted(within, level)))
     return pd.DataFrame(made, columns=COLUMNS)
 
 

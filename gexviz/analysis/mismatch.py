@@ -18,7 +18,7 @@ from gexviz.analysis.signals import Linkage, best_first, independent_signals, po
 from gexviz.analysis.variant_q import NEEDED, adjusted, permuted_q
 from gexviz.errors import GexvizError
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when the numbers would come out differently for the same inputs."""
 
 COLUMNS = [
@@ -46,7 +46,8 @@ class GeneTables(NamedTuple):
     eqtls : DataFrame
         Index ``variant``: this gene's rows from :func:`call_significant`; ``position`` (0-based), ``ref``, ``alt``,
         ``distance``, ``slope`` (per ALT allele), ``se``, ``t``, ``df``, ``p``, ``q``, ``significant``, ``threshold``;
-        ``maf`` and ``strand_ambiguous`` where there.
+        ``maf`` and ``strand_ambiguous`` where there; ``slope_POP``, ``se_POP``, ``p_POP`` of
+        :func:`gexviz.analysis.eqtl_groups.group_associations` where there.
     dosages : DataFrame
         Variant x sample, for linkage: ALT copies of the tested variants and of those with effects (NaN for missing
         calls), or what the eQTLs' covariates leave of them. Linkage of a variant that is not in it is unknown.
@@ -80,7 +81,8 @@ class Classified(NamedTuple):
         ``equals_outside`` (variants in r² > 0.8, of these outside the window), ``rival`` (most linked variant with the
         other deep sign)
         and ``ld_best_opposite`` (its r²), ``driver``, ``main_driver``, ``lead``, ``strand_ambiguous``, ``class``,
-        ``reason`` (of an ambiguous one), ``sentence``; then ``frequency_POP`` of each population that the effects have.
+        ``reason`` (of an ambiguous one), ``sentence``; then ``frequency_POP`` of each population that the effects have,
+        and ``slope_POP``, ``se_POP``, ``p_POP`` of each that the eQTLs have.
     genes : DataFrame
         Index ``gene``: ``tested`` (variants with a slope), ``significant`` (of them), ``lead``, ``lead_q``,
         ``signals`` (number), ``inside`` (posterior mass in the window), ``linear_inside`` (share of the linear score's
@@ -196,8 +198,8 @@ def _classify_gene(
     rows = rows.rename_axis("variant").reset_index()
     rows["gene"] = tables.gene
     rows["sentence"] = np.array([variant_sentence(row, rules) for row in rows.to_dict("records")], dtype=object)
-    populations = sorted(str(name) for name in rows if str(name).startswith("frequency_"))
-    return rows[[*COLUMNS, *populations]], _located(tables, every, signals, linkage, rules, lead)
+    columns = [*COLUMNS, *_of_populations(tables.effects), *_of_populations(eqtls)]
+    return rows[columns], _located(tables, every, signals, linkage, rules, lead)
 
 
 def _check(tables: GeneTables) -> None:
@@ -241,8 +243,9 @@ def _every_variant(tables: GeneTables, typical: float, rules: Rules) -> pd.DataF
     every["frequency"] = effects["frequency"].reindex(index) if "frequency" in effects else np.nan
     if {"alt_count", "n"} <= set(eqtls):
         every["frequency"] = every["frequency"].fillna((eqtls["alt_count"] / (2 * eqtls["n"])).reindex(index))
-    for name in effects.columns[effects.columns.str.startswith("frequency_")]:
-        every[name] = effects[name].reindex(index)
+    for table in (effects, eqtls):
+        for name in _of_populations(table):
+            every[name] = table[name].reindex(index)
     for name in ("driver", "main_driver"):
         every[name] = index.isin(effects.index[effects[name].to_numpy(dtype=bool)])
     for name in ("slope", "se", "t", "p", "q"):
@@ -252,6 +255,14 @@ def _every_variant(tables: GeneTables, typical: float, rules: Rules) -> pd.DataF
         every[name] = index.isin(eqtls.index[eqtls[name].to_numpy(dtype=bool)]) if name in eqtls else False
     every["weight"] = weights.reindex(index).fillna(0.0)
     return every
+
+
+def _of_populations(table: pd.DataFrame) -> list[str]:
+    """Columns that belong to single populations."""
+    names = [str(name) for name in table]
+    tested = [name.removeprefix("slope_") for name in names if name.startswith("slope_")]
+    frequencies = sorted(name for name in names if name.startswith("frequency_"))
+    return frequencies + [f"{what}_{name}" for name in tested for what in ("slope", "se", "p")]
 
 
 def _from_names(names: pd.Index) -> pd.DataFrame:

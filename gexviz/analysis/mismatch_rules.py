@@ -56,6 +56,8 @@ class Rules:
        `rival_effect` of this one's;
     8. ``concordant`` if the deep sign is the slope's, else ``opposite``.
 
+    **Populations**: an eQTL is tested again within the people of each population of at least `fewest_people`.
+
     **Verdicts on genes**, the first that holds; r is across people, its q over genes:
 
     1. ``predicts``: r(deep) is positive with q <= `fdr`, and at least `enough` of r(linear) where that is significant;
@@ -84,6 +86,7 @@ class Rules:
     fewest_typical : int
         Variants that a typical effect takes; with fewer there is no such part.
     most_signals : int
+    fewest_people : int
     enough, low_r, low_h2, h2_p, inside, main_share : float
     """
 
@@ -94,6 +97,7 @@ class Rules:
     typical: float = 1.0
     fewest_typical: int = 100
     most_signals: int = 5
+    fewest_people: int = 30
     enough: float = 0.5
     low_r: float = 0.2
     low_h2: float = 0.1

@@ -41,7 +41,8 @@ def summarise(
         ``part`` (``direction``, ``drivers``, ``negative genes``, ``classes``, ``verdicts``), ``figure``, ``count``,
         ``n``, ``value`` (count / n; NaN for n = 0), ``low``, ``high`` (Wilson), ``published``, ``published_note``
         (missing and empty where nothing is published). Genes predicted the right (wrong) way round are those with
-        q <= ``rules.fdr`` and r > 0 (r < 0).
+        q <= ``rules.fdr`` and r > 0 (r < 0). ``negative genes`` are told of all with an r, and of those that are
+        significant under each null.
     """
     rows: list[tuple[str, str, int, int]] = []
     for name in ("decided", "one a gene", "all eQTLs"):
@@ -55,9 +56,12 @@ def summarise(
         rows.append(("drivers", f"main driver supported, {sign}", int(supported.sum()), len(supported)))
     predicts = told["main_sign_predicts_r"].dropna()
     rows.append(("drivers", "main driver's sign predicts r's", int(predicts.sum()), len(predicts)))
-    for null, row in negative_share(evaluations or {}, level=level, rules=rules).iterrows():
+    shares = negative_share(evaluations or {}, level=level, rules=rules)
+    for _, row in shares.head(1).iterrows():  # r is the same under each null
+        rows.append(("negative genes", "of all with an r", int(row["negative"]), int(row["genes"])))
+    for null, row in shares.iterrows():
         count, number = int(row["negative_significant"]), int(row["significant"])
-        rows.append(("negative genes", f"of the significant ones, {null} null", count, number))
+        rows.append(("negative genes", f"of the significant ones, {str(null).replace('_', ' ')} null", count, number))
     rows += [("classes", name, int((variants["class"] == name).sum()), len(variants)) for name in CLASSES]
     rows += [("verdicts", name, int((genes["verdict"] == name).sum()), len(genes)) for name in VERDICTS]
     table = pd.DataFrame(rows, columns=["part", "figure", "count", "n"])

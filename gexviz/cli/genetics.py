@@ -26,6 +26,7 @@ from gexviz.cli.shared import (
 from gexviz.lazy import lazy
 from gexviz.study import load
 
+direction = lazy("gexviz.analysis.direction")
 eqtl_settings = lazy("gexviz.analysis.eqtl_settings")
 mapping = lazy("gexviz.mapping")
 mismatching = lazy("gexviz.mismatching")
@@ -33,6 +34,14 @@ mismatching = lazy("gexviz.mismatching")
 Independent = Annotated[bool, typer.Option("--independent", help="Also independent signals, FILE.independent.tsv.")]
 MotifFile = Annotated[
     Path | None, typer.Option("--motifs", help="Motifs in MEME format: also which sites each variant changes.")
+]
+CandidateFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--candidates",
+        help="Also the variants to test (significant, opposite or concordant): .csv with oligos and guides, .fa, .vcf "
+        "or .bed; repeat for more.",
+    ),
 ]
 OtherEqtls = Annotated[
     Path | None, typer.Option("--eqtls", help="eQTLs of other people: GTEx, eQTL Catalogue, plain. [the cohort's]")
@@ -90,12 +99,14 @@ def mismatches(
     people: Annotated[int, typer.Option("--eqtl-people", help="How many people --eqtls were found in.")] = 0,
     build: Annotated[str | None, typer.Option("--eqtl-build", help="Build of --eqtls, if it doesn't tell.")] = None,
     motifs: MotifFile = None,
+    candidates: CandidateFiles = None,
     results: ResultsFolder = None,
 ) -> None:
     """Where a deep model and genetics disagree in direction, and why the model fails or succeeds at each gene.
 
     Writes FILE.tsv (a row a variant that matters to anyone, with a class and a sentence), FILE.genes.tsv (a verdict and
-    its evidence for each gene) and FILE.summary.tsv (direction accuracy with intervals, published figures beside).
+    its evidence for each gene), FILE.summary.tsv (direction accuracy and negative genes with intervals, published
+    figures beside) and FILE.accuracy.tsv (direction accuracy by distance, frequency, effect size and population).
     """
     elsewhere = None if eqtls is None else mapping.FromElsewhere(eqtls, people, build)
     with progress("comparing") as told:
@@ -108,6 +119,12 @@ def mismatches(
     write_table(_one_based(found.variants), table)
     write_table(found.genes.reset_index(), beside(table, "genes"))
     write_table(found.summary, beside(table, "summary"))
+    write_table(pd.concat([found.accuracy(name) for name in direction.SETS]), beside(table, "accuracy"))
+    if candidates:
+        chosen = found.candidates()
+        for file in candidates:
+            written = chosen.write(file)
+            out.print(f"{file}: {written.written:,} candidates, {written.left_out:,} left out", markup=False)
     out.print(f"{table}: {found!r}", markup=False)
     show(found.summary[["part", "figure", "count", "n", "value", "low", "high", "published"]])
     for note in found.notes:

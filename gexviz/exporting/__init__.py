@@ -4,6 +4,7 @@ from gexviz.exporting.bed import write_sites_bed, write_variants_bed
 from gexviz.exporting.bedgraph import write_bedgraph
 from gexviz.exporting.bigwig import write_bigwig
 from gexviz.exporting.candidates import (
+    write_candidates,
     write_candidates_bed,
     write_candidates_csv,
     write_candidates_fasta,
@@ -16,6 +17,7 @@ __all__ = [
     "Exported",
     "write_bedgraph",
     "write_bigwig",
+    "write_candidates",
     "write_candidates_bed",
     "write_candidates_csv",
     "write_candidates_fasta",

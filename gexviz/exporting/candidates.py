@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gexviz.errors import GexvizError
 from gexviz.exporting.bed import write_variants_bed
 from gexviz.exporting.intervals import Exported
 from gexviz.exporting.spreadsheets import csv_text
@@ -160,3 +161,42 @@ def write_candidates_bed(
     order = {contig: number for number, contig in enumerate(contigs)}
     rows = rows.iloc[np.argsort(rows["contig"].map(order).fillna(len(order)).to_numpy(), kind="stable")]
     return write_variants_bed(rows, path, list(rows["contig"]), name=name, value="deep_effect", ucsc=ucsc)
+
+
+def write_candidates(table: pd.DataFrame, path: str | Path, *, name: str, contigs: Mapping[str, int]) -> Exported:
+    """Write what the file's ending asks for: ``.csv``, ``.fa`` (``.fasta``), ``.vcf`` or ``.bed``.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`gexviz.analysis.candidates.candidates`.
+    path : path
+    name : str
+        Of the track in a BED file.
+    contigs : mapping
+        Contig -> length, in the reference's order.
+
+    Returns
+    -------
+    Exported
+
+    Raises
+    ------
+    GexvizError
+        For another ending.
+    """
+    match Path(path).suffix.lower():
+        case ".csv":
+            return write_candidates_csv(table, path)
+        case ".fa" | ".fasta":
+            return write_candidates_fasta(table, path)
+        case ".vcf":
+            return write_candidates_vcf(table, path, contigs)
+        case ".bed":
+            return write_candidates_bed(table, path, name=name, contigs=contigs)
+    raise GexvizError(
+        f"'{Path(path).suffix}' is no ending that tells what to write",
+        file=path,
+        expected="one of .csv, .fa, .fasta, .vcf, .bed",
+        remedy="change the file's ending",
+    )

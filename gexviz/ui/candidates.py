@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -13,14 +13,7 @@ import streamlit as st
 
 from gexviz.analysis import candidates as analysis
 from gexviz.analysis.mismatch_rules import CLASSES
-from gexviz.exporting import (
-    write_candidates_bed,
-    write_candidates_csv,
-    write_candidates_fasta,
-    write_candidates_vcf,
-)
-from gexviz.mismatching import Mismatches
-from gexviz.study import Study
+from gexviz.mismatches import Candidates, Mismatches
 from gexviz.ui.frame import View
 
 MOST = 5_000
@@ -54,13 +47,12 @@ def section(view: View, found: Mismatches, passing: pd.DataFrame) -> None:
         return
     if len(rows) > MOST:
         st.caption(f"Taken are the {MOST:,} surest of {len(rows):,}.")
-        rows = rows.head(MOST)
-    table = _table(view.study, view.opened.files, tuple(rows.index), int(length), rows)
-    table = table.assign(name=table["gene"].map(found.genes["name"]))
-    _downloads(view, found, table)
+    key = f"{view.opened.files} {found.model} {found.linear}"
+    made = _made(replace(found, variants=rows), key, tuple(rows.index), int(length))
+    _downloads(made)
     number = st.column_config.NumberColumn
     st.dataframe(
-        table, hide_index=True, height=min(300, 38 + 35 * len(table)), column_order=_SHOWN, key="candidates",
+        made.table, hide_index=True, height=min(300, 38 + 35 * len(made.table)), column_order=_SHOWN, key="candidates",
         column_config={
             "name": "Gene", "variant": "Variant", "class": "Class",
             "deep_effect": number("Deep effect", format="%.3f", help=f"Of one ALT on the reference; {found.unit}"),
@@ -78,33 +70,22 @@ def section(view: View, found: Mismatches, passing: pd.DataFrame) -> None:
     )
 
 
-@st.cache_data(show_spinner="Reading the reference…", max_entries=8)
-def _table(_study: Study, files: str, which: tuple[Any, ...], length: int, rows: pd.DataFrame) -> pd.DataFrame:
-    reference = _study.cohort.reference
-    return analysis.candidates(rows, reference.fetch, reference.contigs, length=length)
+@st.cache_resource(show_spinner="Reading the reference…", max_entries=8)
+def _made(_chosen: Mismatches, key: str, which: tuple[Any, ...], length: int) -> Candidates:
+    return _chosen.candidates(CLASSES, length=length, most=MOST)
 
 
-def _downloads(view: View, found: Mismatches, table: pd.DataFrame) -> None:
-    contigs = view.study.cohort.reference.contigs
-    title = f"{found.model} candidates"
-    writers: dict[str, tuple[str, Callable[..., Any]]] = {
-        "CSV": ("csv", partial(write_candidates_csv, table)),
-        "FASTA": ("fa", partial(write_candidates_fasta, table)),
-        "VCF": ("vcf", partial(write_candidates_vcf, table, contigs=contigs)),
-        "BED": ("bed", partial(write_candidates_bed, table, name=title, contigs=contigs)),
-    }
-    with_oligos = int((table["oligo_ref"] != "").sum())
+def _downloads(made: Candidates) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        for label, (ending, write) in writers.items():
+        for label, ending in (("CSV", "csv"), ("FASTA", "fa"), ("VCF", "vcf"), ("BED", "bed")):
             st.download_button(
-                label, partial(_written, write, ending), f"candidates-{found.model}.{ending}", on_click="ignore",
+                label, partial(_written, made, ending), f"candidates-{made.model}.{ending}", on_click="ignore",
                 icon=":material/download:", key=f"candidates_{ending}",
             )  # fmt: skip
-        st.caption(f"{len(table):,} candidates, {with_oligos:,} with oligos", width="content")
+        with_oligos = int((made.table["oligo_ref"] != "").sum())
+        st.caption(f"{len(made.table):,} candidates, {with_oligos:,} with oligos", width="content")
 
 
-def _written(write: Callable[..., Any], ending: str) -> bytes:
+def _written(made: Candidates, ending: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"candidates.{ending}"
-        write(path=path)
-        return path.read_bytes()
+        return made.write(Path(folder) / f"candidates.{ending}").path.read_bytes()

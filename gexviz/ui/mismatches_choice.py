@@ -11,7 +11,7 @@ import streamlit as st
 
 from gexviz.analysis.mismatch_rules import CLASSES, VERDICTS
 from gexviz.figures import words
-from gexviz.mismatching import Mismatches
+from gexviz.mismatches import Mismatches
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
+import pandas as pd
 import streamlit as st
 
-from gexviz.mismatching import PERMUTATIONS, Mismatches
+from gexviz.mismatches import Mismatches
+from gexviz.mismatching import PERMUTATIONS, stored_genes
 from gexviz.models.base import PredictsDosages, PredictsSequences
 from gexviz.results import digest_of
+from gexviz.study import Study
 from gexviz.tasks import Progress
-from gexviz.ui import locus_work
+from gexviz.ui import locus_work, tables
 from gexviz.ui.jobs import Jobs
 from gexviz.ui.links import Selection
 from gexviz.ui.locus_work import DONE, Wanted
@@ -53,6 +56,29 @@ def kept(opened: Opened, pair: Pair) -> Mismatches | None:
     return _shelf().get(_key(opened, pair))
 
 
+def verdicts(opened: Opened, pair: Pair) -> pd.Series | None:
+    """Each gene's verdict, from memory or from disk; None if the comparison is to be made (again)."""
+    found = kept(opened, pair)
+    genes = _stored(opened, _key(opened, pair), pair) if found is None else found.genes
+    return None if genes is None else genes["verdict"]
+
+
+def _stored(opened: Opened, key: str, pair: Pair) -> pd.DataFrame | None:
+    """Verdicts on disk. Looked for again only when the results have changed, as naming their key takes a while."""
+    return _read(opened.study, f"{key} {tables.stamp(opened.study.results.path)}", pair)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _read(_study: Study, key: str, pair: Pair) -> pd.DataFrame | None:
+    return stored_genes(_study, pair.deep, pair.linear)
+
+
+def begin(opened: Opened, jobs: Jobs, pair: Pair) -> None:
+    """Make a comparison that was asked for, however long it takes."""
+    work = wanted(opened, pair)
+    jobs.submit(work.key, work.label, work.work, device=_DEVICE, unit=work.unit, gradual=False)
+
+
 def wanted(opened: Opened, pair: Pair) -> Wanted:
     """Making a comparison. What of it is stored on disk is not computed again."""
     study, key, shelf = opened.study, _key(opened, pair), _shelf()
@@ -83,7 +109,7 @@ def found_or_begun(opened: Opened, jobs: Jobs, pair: Pair, until: float) -> Mism
     """
     work = wanted(opened, pair)
     if opened.study.simulated and jobs.get(work.key) is None:
-        jobs.submit(work.key, work.label, work.work, device=_DEVICE, unit=work.unit, gradual=False)
+        begin(opened, jobs, pair)
     found: Mismatches | None = locus_work.found_or_begun(jobs, work, partial(kept, opened, pair), until)
     return found
 

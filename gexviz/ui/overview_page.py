@@ -93,10 +93,9 @@ def _population_choice(view: View) -> str | None:
 
 
 def _verdicts(view: View) -> pd.Series | None:
-    """Verdict by gene, if the chosen models were compared with eQTLs since the server began."""
+    """Verdict by gene, if the chosen models were compared with eQTLs and nothing has changed since."""
     pair = mismatches_work.pair_of(view.opened, view.selection)
-    found = None if pair is None else mismatches_work.kept(view.opened, pair)
-    return None if found is None else found.genes["verdict"]
+    return None if pair is None else mismatches_work.verdicts(view.opened, pair)
 
 
 def _filtered(
@@ -182,9 +181,28 @@ def _against(view: View, kept: dict[str, pd.DataFrame], verdicts: pd.Series | No
         if verdicts is not None:
             st.toggle("Colour by verdict", value=True, key="by_verdict", persist_state="session")
         st.caption("Click a gene to open it.", width="content")
+        if verdicts is None:
+            _offer_verdicts(view)
         path, icon = PAGES["Mismatches"]
         label = "Why each gene fails" if verdicts is None else "Verdicts and their evidence"
         st.page_link(path, label=label, icon=icon, query_params=view.selection.query())
+
+
+def _offer_verdicts(view: View) -> None:
+    """Offer to compare the models with eQTLs, which gives each gene its verdict."""
+    pair = mismatches_work.pair_of(view.opened, view.selection)
+    if pair is None:
+        return
+    job = view.jobs.get(mismatches_work.wanted(view.opened, pair).key)
+    if job is not None and job.active:
+        st.caption("Verdicts come when the comparison with eQTLs is done.", width="content")
+        return
+    st.button(
+        "Compare with eQTLs for verdicts", key="begin_verdicts", icon=":material/rule:",
+        help="eQTLs with 1,000 permutations, predictions and variant effects of all genes; what is stored is kept. "
+        "Takes seconds to hours, in the background.",
+        on_click=mismatches_work.begin, args=(view.opened, view.jobs, pair),
+    )  # fmt: skip
 
 
 def _point_clicked(view: View) -> None:
