@@ -1,0 +1,150 @@
+"""Tables of a session as Parquet: plain columns of numbers and text, their size known before they are decoded."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gexviz.lazy import lazy
+from gexviz.session import parquet_pages
+from gexviz.session.contents import TABLES
+from gexviz.session.refusing import quoted, refused
+
+pa = lazy("pyarrow")
+pc = lazy("pyarrow.compute")
+pq = lazy("pyarrow.parquet")
+
+MOST_ROWS = 2_000_000
+MOST_CELLS = 20_000_000
+MOST_TEXT = 20_000
+"""Characters of a cell."""
+MOST_CHARACTERS = 200_000_000
+"""Of a column, repeated text counted each time."""
+
+TEXT = frozenset(
+    {"alt", "array", "background", "class", "contig", "gene", "linear", "method", "model", "name", "oligo_alt"}
+    | {"oligo_ref", "person", "population", "ref", "sentence", "strand", "unit", "variant", "verdict"}
+)
+"""Columns that hold text in every table."""
+NUMBERS = frozenset(
+    {"effect", "end", "n", "observed_high", "observed_low", "p", "pearson", "pearson_high", "pearson_low", "people"}
+    | {"position", "predicted_high", "predicted_low", "q", "q10", "q25", "q50", "q75", "q90", "r_lead", "se", "slope"}
+    | {"spearman", "start", "tss", "weight"}
+)
+"""Columns that hold numbers in every table."""
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NUMERIC = {"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE"}
+_EXPECTED = "a table as gexviz writes it: plain columns, not packed (docs/session.md)"
+
+
+def table_bytes(table: pd.DataFrame, name: str, member: str) -> bytes:
+    """A table as a member of the session file, the same bytes each time. Its index is not kept.
+
+    Raises
+    ------
+    GexvizError
+        If it lacks a column that it must have, or holds what a session can't.
+    """
+    _refuse_other_columns(list(table.columns), name, member)
+    try:
+        arrow = _typed(pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None))
+        made = pa.BufferOutputStream()
+        pq.write_table(arrow, made, compression="none", store_schema=False, write_statistics=False)
+    except (pa.ArrowException, TypeError) as error:
+        raise refused(f"a column can't be written: {error}", member, expected="columns of numbers or text") from None
+    content: bytes = made.getvalue().to_pybytes()
+    table_of(content, name, member)
+    return content
+
+
+def _typed(arrow: Any) -> Any:
+    """The table with one type for text, and a type for columns in which all is missing."""
+    fields = []
+    for field in arrow.schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_null(kind):
+            kind = pa.float64() if field.name in NUMBERS else pa.large_string()
+        fields.append(pa.field(field.name, pa.large_string() if pa.types.is_string(kind) else kind))
+    return arrow.cast(pa.schema(fields))
+
+
+def table_of(content: bytes, name: str, member: str) -> pd.DataFrame:
+    """Read what :func:`table_bytes` wrote.
+
+    Raises
+    ------
+    GexvizError
+        For what is no plain Parquet table, too large, lacks a column, or holds other than numbers and text.
+    """
+    try:
+        footer = pq.read_metadata(pa.BufferReader(content))
+        text = _text_columns(footer, name, member)
+        parquet_pages.refuse_unusual(content, footer, member)
+        file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=text)
+        arrow = file.read(use_threads=False, use_pandas_metadata=False)
+        arrow.validate(full=True)
+        columns = {
+            column: _texts(values, column, member) if column in text else _numbers(values, column, member)
+            for column, values in zip(arrow.column_names, arrow.columns, strict=True)
+        }
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+        raise refused(f"the table can't be read ({type(error).__name__})", member, expected=_EXPECTED) from None
+    return pd.DataFrame(columns, columns=arrow.column_names)
+
+
+def _text_columns(footer: Any, name: str, member: str) -> list[str]:
+    """The columns of text, after a look at what the footer tells of all."""
+    schema = [footer.schema.column(i) for i in range(footer.num_columns)]
+    _refuse_other_columns([column.path for column in schema], name, member)
+    if footer.metadata:
+        raise refused("the table carries instructions for its reader", member, expected=_EXPECTED)
+    if footer.num_rows > MOST_ROWS or footer.num_rows * footer.num_columns > MOST_CELLS:
+        size = f"{footer.num_rows:,} rows of {footer.num_columns:,} columns"
+        raise refused(f"the table has {size}", member, expected=f"at most {MOST_ROWS:,} rows, {MOST_CELLS:,} cells")
+    text = []
+    for column in schema:
+        is_text = column.physical_type == "BYTE_ARRAY" and str(column.logical_type) == "String"
+        nested = column.max_repetition_level or column.max_definition_level > 1 or column.name != column.path
+        plain = is_text or (column.physical_type in _NUMERIC and str(column.logical_type).startswith(("None", "Int(")))
+        if nested or not plain or (column.name in TEXT and not is_text) or (column.name in NUMBERS and is_text):
+            kind = "numbers" if column.name in NUMBERS else "text" if column.name in TEXT else "numbers or text"
+            raise refused(f"the column {quoted(column.path)} is of a wrong kind", member, expected=kind)
+        if is_text:
+            text.append(column.name)
+    return text
+
+
+def _refuse_other_columns(columns: list[Any], name: str, member: str) -> None:
+    if lacking := [column for column in TABLES[name] if column not in columns]:
+        raise refused(f"the table lacks {', '.join(lacking)}", member, expected=", ".join(TABLES[name]))
+    if odd := [c for c in columns if not isinstance(c, str) or not 0 < len(c) <= 300 or _CONTROL.search(c)]:
+        raise refused(f"a column can't be named {quoted(odd[0])}", member, expected="names of 300 characters at most")
+    if len(set(columns)) < len(columns):
+        raise refused("a column is there twice", member)
+
+
+def _numbers(values: Any, column: str, member: str) -> np.ndarray:
+    if values.null_count and pa.types.is_boolean(values.type):
+        raise refused(f"the column {quoted(column)} has truth values that are missing", member)
+    numbers: np.ndarray = values.to_numpy()
+    return numbers
+
+
+def _texts(values: Any, column: str, member: str) -> pd.Series:
+    """Text of a column; each distinct text is looked at once, and its size known before it is repeated."""
+    coded = values.combine_chunks()
+    if isinstance(coded, pa.ChunkedArray):  # of no rows
+        return pd.Series([], dtype="str")
+    distinct = coded.dictionary
+    lengths = pc.binary_length(distinct).to_numpy(zero_copy_only=False).astype(np.int64)
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    if lengths.max(initial=0) > 4 * MOST_TEXT or lengths[codes[codes >= 0]].sum() > MOST_CHARACTERS:
+        raise refused(f"the column {quoted(column)} holds too much text", member, expected=f"{MOST_TEXT:,} a cell")
+    texts = np.array([*distinct.to_pylist(), None], dtype=object)
+    if any(text is None or len(text) > MOST_TEXT or _CONTROL.search(text) for text in texts[:-1]):
+        raise refused(f"the column {quoted(column)} holds control characters or long text", member)
+    return pd.Series(texts[codes], dtype="str")
