@@ -209,11 +209,7 @@ def test_no_person_is_named(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_overview_colours_and_filters_by_verdict(
     toml: Path, found: Mismatches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mismatches_work._shelf().clear()
-    app = until_quiet(opened(toml, monkeypatch, "Overview", linear="enet"))
-    assert "verdicts" not in {m.key for m in app.multiselect}
-    assert "Why each gene fails" in {link.proto.label for link in app.get("page_link")}
-    page(toml, monkeypatch)
+    mismatches_work._shelf().clear()  # as in a server that has just been started
     app = until_quiet(opened(toml, monkeypatch, "Overview", linear="enet"))
     names = {t.get("name") or "" for t in figure_of(app, "against")["data"]}
     with_r = found.genes[found.genes["r_linear"].notna() & found.genes["r_deep"].notna()]
@@ -224,6 +220,19 @@ def test_overview_colours_and_filters_by_verdict(
     assert set(table["verdict"]) == {verdict} and len(table) == (found.genes["verdict"] == verdict).sum()
     app.toggle(key="by_verdict").set_value(False).run()
     assert not any(verdict in (t.get("name") or "") for t in figure_of(app, "against")["data"])
+
+
+def test_overview_offers_the_verdicts_that_are_not_stored(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mismatches_work._shelf().clear()
+    mismatches_work._read.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(mismatches_work, "stored_genes", lambda *_: None)
+        app = until_quiet(opened(toml, monkeypatch, "Overview", linear="enet"))
+        assert "verdicts" not in {m.key for m in app.multiselect} and not mismatches_work._shelf()
+        assert "Why each gene fails" in {link.proto.label for link in app.get("page_link")}
+        next(b for b in app.button if b.key == "begin_verdicts").click()
+        app = until_quiet(app.run())
+    assert "verdicts" in {m.key for m in app.multiselect} and len(mismatches_work._shelf()) == 1
 
 
 def test_genes_without_verdict_pass_no_filter_on_it() -> None:
