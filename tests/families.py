@@ -1,0 +1,92 @@
+"""A small model of every family, in its genuine format, for the contract that all families pass.
+
+A builder writes the files of a model into a folder and gives the keys of its section, ``family`` among them, paths
+relative to the folder. Another `seed` gives other weights in the same files. Where a library is missing that the format
+needs, it skips with the reason. Genes and people are those of ``contract_study``; files that name variants name them by
+``variant_id``. Windows are 200 bp or more, and as short as the family allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
+from safetensors.torch import save_file
+from test_xpresso import write_checkpoint
+
+from gexviz.models.cnn import CnnConfig, build_network
+from gexviz.models.predictdb_file import fill_predictdb
+
+Builder = Callable[[Path, int], dict[str, Any]]
+
+GENES = (PLUS, MINUS)
+
+
+def predictdb(folder: Path, seed: int) -> dict[str, Any]:
+    """Weights by rs number; those of one variant are for the cohort's REF allele."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for gene in GENES:
+        for name in ("snv", "other"):
+            alleles = VARIANTS[name][1:] if name == "snv" else VARIANTS[name][:0:-1]
+            rows.append((gene, variant_id(gene, name), *alleles, float(rng.normal())))
+    weights = pd.DataFrame(rows, columns=["gene", "rsid", "ref_allele", "eff_allele", "weight"])
+    path = folder / "weights.db"
+    path.unlink(missing_ok=True)
+    fill_predictdb(path, {"weights": weights, "extra": pd.DataFrame({"gene": GENES, "genename": ["A", "B"]})})
+    return {"family": "predictdb", "weights": path.name}
+
+
+def xpresso(folder: Path, seed: int) -> dict[str, Any]:
+    """Keras HDF5 with random weights."""
+    write_checkpoint(folder / "xpresso.h5", seed)
+    return {"family": "xpresso", "checkpoint": "xpresso.h5"}
+
+
+def cnn(folder: Path, seed: int) -> dict[str, Any]:
+    """On the gene's strand, the mean of both copies."""
+    return _cnn(folder, seed, strand="gene_strand")
+
+
+def cnn_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands, the sum of both copies, N as a quarter of each base."""
+    return _cnn(folder, seed, strand="rc_mean", haplotypes="output_sum", n_policy="quarter")
+
+
+def _cnn(folder: Path, seed: int, **policies: Any) -> dict[str, Any]:
+    config = CnnConfig(
+        format="gexviz-cnn-1", window=600, anchor=400, blocks=[{"channels": 8, "width": 7, "pool": 10}], hidden=[4],
+        scale="log2 expression", **policies,
+    )  # fmt: skip
+    torch.manual_seed(seed)
+    (folder / "net.json").write_text(config.model_dump_json())
+    save_file(build_network(config).state_dict(), folder / "net.safetensors")
+    return {"family": "cnn", "config": "net.json", "weights": "net.safetensors"}
+
+
+def table(folder: Path, seed: int) -> dict[str, Any]:
+    """Long, per haplotype, with predictions on the reference."""
+    rng = np.random.default_rng(seed)
+    rows = [(gene, sample, copy, rng.normal()) for gene in GENES for sample in PEOPLE for copy in (1, 2)]
+    rows += [(gene, "reference", 1, rng.normal()) for gene in GENES]
+    columns = ["gene", "sample", "haplotype", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "table.tsv", sep="\t", index=False)
+    return {"family": "table", "predictions": "table.tsv", "scale": "log2 CAGE"}
+
+
+FAMILIES: dict[str, Builder] = {
+    "predictdb": predictdb,
+    "xpresso": xpresso,
+    "cnn": cnn,
+    "cnn, both strands": cnn_of_both_strands,
+    "table": table,
+}
+"""By family; where one has several, the others are called ``family, what is special``."""
+
+ELSEWHERE: dict[str, str] = {}
+"""Families without a small model here, and where they are tested."""
