@@ -37,3 +37,15 @@ def file_digest(path: str | Path) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file's content, as 64 hexadecimal digits: what other people's tools compute too.
+
+    Raises
+    ------
+    OSError
+        If the file can't be read.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
