@@ -120,7 +120,7 @@ class Draft:
         """
         with self._writing() as db:
             before, now, mine = (_fields(v) for v in (was, _view(db, view.id), view))
-            edited = view.model_copy(update=_merged(before, now, mine))
+            edited = View.model_validate({"id": view.id, "time": view.time, **_merged(before, now, mine)})
             db.execute("UPDATE views SET content = ? WHERE id = ?", (edited.model_dump_json(), view.id))
         return edited
 

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.ui import gene_charts, people, tables
+from gexviz.ui import gene_charts, keeping, people, session_notes, tables
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View, readable
 from gexviz.ui.gene_charts import Shown
@@ -34,6 +34,8 @@ def body(view: View) -> None:
     assert gene is not None, "the frame chooses a gene where the URL names none"
     stored = tables.gene_view(view.study, view.version, gene, models)
     heading(view, gene, ready)
+    with readable("the notes"):
+        session_notes.beside(view, gene, view.selection.variant)
     choice = _colour_choice(stored.table)
     shown = Shown(view, gene, stored, stored.table, None, "population" if choice == POPULATION else None)
     if choice == GENOTYPE:
@@ -50,6 +52,7 @@ def body(view: View) -> None:
     with right, readable("expression by genotype"):
         shown = _with_genotypes(shown)  # last, as it reads the genotypes of a wide region
         gene_charts.expression_by_genotype(shown)
+        keeping.looks_at(variant=shown.variant)
     with readable("the table of people"):
         _people_table(gene, shown.table)
 

@@ -1,7 +1,8 @@
-"""What is being looked at, as it stands in the URL: gene, model, variant, region. Never a person."""
+"""What is being looked at, as it stands in the URL: gene, model, variant, region, tracks. Never a person."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,11 +10,20 @@ from gexviz.errors import GexvizError
 from gexviz.explaining.gradients import NAMES
 from gexviz.ui.search import GeneBook
 
-KEYS = ("gene", "model", "linear", "variant", "region", "method")
+KEYS = ("gene", "model", "linear", "variant", "region", "method", "tracks")
 
 ISM = "ism"
 METHODS = {ISM: "Mutagenesis (ISM)"} | NAMES
 """Ways to tell what a base is worth, as the URL has them -> as people read them."""
+
+TRACKS = {"variants": "Variants", "bases": "Bases", "difference": "Difference", "motifs": "Motifs", "own": "Own tracks"}
+"""Tracks of the Locus page that can be left out, as the URL has them -> as people read them."""
+
+_TYPED = {
+    "variant": re.compile(r"[^:/\\\s]+:\d+:[A-Za-z*]+:[A-Za-z*]+"),
+    "region": re.compile(r"([^:/\\\s]+:)?\d[\d,]*-\d[\d,]*"),
+}
+"""What may be typed into the URL, as far as it goes into links: anything else may be a name or a path."""
 
 
 class Unknown(NamedTuple):
@@ -21,7 +31,7 @@ class Unknown(NamedTuple):
 
     Attributes
     ----------
-    what : {"gene", "model", "method"}
+    what : {"gene", "model", "method", "track"}
         Kind of thing; also the URL's key, but for ``linear``, which holds a model.
     key : str
         The URL's key.
@@ -53,6 +63,8 @@ class Selection(NamedTuple):
         As it was typed; 1-based closed. None for the whole window of the model.
     method : str or None
         One of :data:`METHODS`; None for mutagenesis.
+    tracks : str or None
+        Some of :data:`TRACKS`, with commas between; None for all.
     unknown : tuple of Unknown
         What the URL asked for in vain.
     """
@@ -63,6 +75,7 @@ class Selection(NamedTuple):
     variant: str | None = None
     region: str | None = None
     method: str | None = None
+    tracks: str | None = None
     unknown: tuple[Unknown, ...] = ()
 
     @property
@@ -77,6 +90,14 @@ class Selection(NamedTuple):
             changes.setdefault("region", None)
         values = {key: changes.get(key, getattr(self, key)) for key in KEYS}
         return {key: value for key, value in values.items() if value is not None}
+
+    def link(self) -> dict[str, str]:
+        """The parameters that may be passed on: those of :meth:`query` but for what was typed and is no place."""
+        return {k: v for k, v in self.query().items() if k not in _TYPED or _TYPED[k].fullmatch(v)}
+
+    def shows(self, track: str) -> bool:
+        """Whether a track of :data:`TRACKS` is shown."""
+        return self.tracks is None or track in self.tracks.split(",")
 
 
 def read(params: Mapping[str, str], book: GeneBook, models: Sequence[str], defaults: Sequence[str]) -> Selection:
@@ -119,5 +140,10 @@ def read(params: Mapping[str, str], book: GeneBook, models: Sequence[str], defau
     if method is not None and method not in METHODS:
         unknown.append(Unknown("method", "method", f"{method} is not a way to look into a model", tuple(METHODS)))
         method = None
+    tracks = None
+    if asked := params.get("tracks", "").strip():
+        named = [name.strip() for name in asked.split(",")]
+        unknown += [Unknown("track", "tracks", f"{n} is not a track", tuple(TRACKS)) for n in named if n not in TRACKS]
+        tracks = ",".join(name for name in TRACKS if name in named) or None
     variant, region = (params.get(key, "").strip() or None for key in ("variant", "region"))
-    return Selection(gene, chosen["model"], chosen["linear"], variant, region, method, tuple(unknown))
+    return Selection(gene, chosen["model"], chosen["linear"], variant, region, method, tracks, tuple(unknown))

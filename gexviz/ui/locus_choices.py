@@ -13,7 +13,7 @@ from gexviz.errors import GexvizError
 from gexviz.explaining.regions import parse_region, region_text
 from gexviz.study import Study
 from gexviz.ui.frame import View
-from gexviz.ui.links import ISM, METHODS
+from gexviz.ui.links import ISM, METHODS, TRACKS
 from gexviz.ui.locus_looked import Person, motif_file
 from gexviz.ui.locus_regions import around, in_url, panned, zoomed
 from gexviz.ui.messages import error_block, plain
@@ -49,6 +49,16 @@ def method_choice(view: View) -> str:
         on_change=lambda: _go(view, method=_unless(st.session_state["method_box"], ISM)),
     )  # fmt: skip
     return method
+
+
+def tracks_choice(view: View) -> None:
+    """Ask which tracks are shown besides the genes."""
+    chosen = [name for name in TRACKS if view.selection.tracks and view.selection.shows(name)]
+    st.session_state["tracks_box"] = chosen
+    st.multiselect(
+        "Tracks", list(TRACKS), key="tracks_box", format_func=lambda t: TRACKS[t], placeholder="all", width=230,
+        on_change=lambda: _go(view, tracks=",".join(st.session_state["tracks_box"]) or None),
+    )  # fmt: skip
 
 
 def _unless(value: str, default: str) -> str | None:

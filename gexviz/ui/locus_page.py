@@ -25,7 +25,7 @@ from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.user import UserTrack
 from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 from gexviz.results import digest_of
-from gexviz.ui import locus_choices, locus_exports, locus_more, locus_variants, locus_work, tables
+from gexviz.ui import keeping, locus_choices, locus_exports, locus_more, locus_variants, locus_work, tables
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
 from gexviz.ui.gene_heading import heading
@@ -93,6 +93,7 @@ def _with_sequence(view: View, model: str, locus: GeneLocus) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="locus_what"):
         method = locus_choices.method_choice(view)
         first, second = locus_choices.sequence_choice(view.study)
+        locus_choices.tracks_choice(view)
         files = locus_choices.files_choice(view.opened)
         export = st.container()
     looked = Looked(view, locus, model, window, region, method, until=time.monotonic() + locus_work.PATIENCE)
@@ -103,6 +104,7 @@ def _of_variants(view: View, model: str, locus: GeneLocus, window: Window) -> No
     """Show a model that has weights of variants."""
     region = locus_choices.region_of(view, window)
     with st.container(horizontal=True, vertical_alignment="bottom", key="locus_what"):
+        locus_choices.tracks_choice(view)
         files = locus_choices.files_choice(view.opened)
         export = st.container()
     looked = Looked(view, locus, model, window, region, ISM, until=time.monotonic() + locus_work.PATIENCE)
@@ -148,6 +150,7 @@ def _show(looked: Looked, files: Files, export: DeltaGenerator) -> None:
     """Show the figure, the variants, and the rest; offer files in the place kept for it."""
     where = st.container(horizontal=True, vertical_alignment="bottom", key="locus_where")
     looked = _with_effects(looked)
+    keeping.looks_at(variant=looked.variant)
     with where:
         locus_choices.region_choice(looked.view, looked.window, looked.region, looked.variant)
     attributions = [
@@ -206,17 +209,18 @@ def _locus(
 ) -> Locus:
     genes, exons = genes_of(looked.study, looked.files, looked.window.contig, *looked.region)
     same = looked.first and looked.second and looked.first.key() == looked.second.key()
+    shows = looked.view.selection.shows
     known = looked.effects is not None and looked.variant in looked.effects.table.index
     return Locus(
         looked.labels,
         Region(looked.window.contig, *looked.region),
         genes,
         exons,
-        effects=None if looked.effects is None else looked.effects.table,
-        attribution=found[0],
-        other=None if same else found[1],
-        motifs=None if sites is None or len(sites) > MOST_SITES else sites,
-        own=tuple(own),
+        effects=None if looked.effects is None or not shows("variants") else looked.effects.table,
+        attribution=found[0] if shows("bases") else None,
+        other=None if same or not shows("difference") else found[1],
+        motifs=None if sites is None or len(sites) > MOST_SITES or not shows("motifs") else sites,
+        own=tuple(own) if shows("own") else (),
         chosen=(str(looked.variant),) if known else (),
     )
 

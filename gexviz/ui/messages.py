@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.ui.links import METHODS, Selection, Unknown
+from gexviz.ui.links import METHODS, TRACKS, Selection, Unknown
 from gexviz.ui.opening import Opened
 
 
@@ -21,11 +21,11 @@ def unknown_block(page: str, unknown: Unknown, selection: Selection, opened: Ope
     st.warning(plain(unknown.message) + ".", icon=":material/search_off:")
     if not unknown.suggestions:
         return
+    names = {"gene": opened.book.names, "method": METHODS, "track": TRACKS}.get(unknown.what, {})
     with st.container(horizontal=True, vertical_alignment="center", key=f"suggestions_{unknown.key}"):
         st.caption("Did you mean" if unknown.what == "gene" else "It has", width="content")
         for name in unknown.suggestions:
-            label = {"gene": opened.book.names, "method": METHODS}.get(unknown.what, {}).get(name, name)
-            st.page_link(page, label=plain(label), query_params=selection.query(**{unknown.key: name}))
+            st.page_link(page, label=plain(names.get(name, name)), query_params=selection.query(**{unknown.key: name}))
 
 
 def plain(text: str) -> str:

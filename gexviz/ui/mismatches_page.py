@@ -14,9 +14,9 @@ from gexviz.figures.comparison import Labels
 from gexviz.figures.direction_strip import direction_strip
 from gexviz.figures.quadrant import pair_id, quadrants, split_pair
 from gexviz.figures.verdicts import verdict_bars
-from gexviz.mismatching import Mismatches
+from gexviz.mismatches import Mismatches
 from gexviz.models.base import PredictsSequences
-from gexviz.ui import candidates, locus_work, mismatches_choice, mismatches_evidence, mismatches_work
+from gexviz.ui import candidates, keeping, locus_work, mismatches_choice, mismatches_evidence, mismatches_work
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
 from gexviz.ui.messages import plain
@@ -70,6 +70,8 @@ def _show(view: View, found: Mismatches) -> None:
     rows = mismatches_choice.with_words(found)
     shown = mismatches_choice.passing(rows, mismatches_choice.filters(found))
     chosen = _chosen(view, rows, shown)
+    if chosen is not None:
+        keeping.looks_at(gene=chosen[0], variant=chosen[1])
     left, right = st.columns(2, gap="medium")
     with left, readable("effects against slopes"):
         _quadrants(view, found, shown, chosen)

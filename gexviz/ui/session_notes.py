@@ -1,0 +1,136 @@
+"""Notes as threads: all of them on the Session page, those of one gene beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+import streamlit as st
+
+from gexviz.errors import GexvizError
+from gexviz.session.contents import Anchor, Note
+from gexviz.session.draft import Draft
+from gexviz.ui.frame import View
+from gexviz.ui.keeping import draft_of, typed
+from gexviz.ui.messages import error_block, plain
+from gexviz.ui.opening import Opened
+
+_AUTHOR = "note_author"
+_FAILED = "note_failed"
+DEEPEST = 4
+"""Steps to the right that replies take; deeper ones stand below each other."""
+
+
+def beside(view: View, gene: str, variant: str | None) -> None:
+    """The notes of a gene and its variants, with room for another; for the Gene page."""
+    draft = draft_of(view.study)
+    notes = of_gene(draft.notes(), gene, variant)
+    count = f"Notes ({len(notes):,})" if notes else "Notes"
+    with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
+        _failure()
+        threads(draft, notes, view.opened)
+        _new(draft, Anchor(gene=gene), f"gene {gene}")
+
+
+def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]:
+    """Notes about a gene or a variant, with all replies to them."""
+    found: list[Note] = []
+    ids: set[str] = set()
+    for note in notes:  # oldest first
+        about = note.anchor.gene == gene or (variant is not None and note.anchor.variant == variant)
+        if about or note.reply_to in ids:
+            found.append(note)
+            ids.add(note.id)
+    return found
+
+
+def all_notes(opened: Opened, draft: Draft) -> None:
+    """Every thread, by what it is about."""
+    _failure()
+    notes = draft.notes()
+    groups: dict[str, list[Note]] = {}
+    for thread in threaded(notes):
+        groups.setdefault(about(thread[0][0].anchor, opened), []).extend(note for note, _ in thread)
+    if not groups:
+        st.info("No notes yet: write one beside a gene, or merge those that were returned.", icon=":material/forum:")
+    for name in sorted(groups, key=str.upper):
+        st.subheader(plain(name), anchor=False)
+        threads(draft, groups[name], opened)
+
+
+def about(anchor: Anchor, opened: Opened) -> str:
+    """What a note is about, as people read it."""
+    gene = opened.book.names.get(anchor.gene or "", anchor.gene)
+    return " · ".join(part for part in (gene, anchor.variant, anchor.region) if part)
+
+
+def threaded(notes: Sequence[Note]) -> list[list[tuple[Note, int]]]:
+    """Threads, oldest first: each note with the depth of its reply. A reply to a note that isn't there begins one."""
+    replies: dict[str | None, list[Note]] = {}
+    known = {note.id for note in notes}
+    for note in notes:
+        replies.setdefault(note.reply_to if note.reply_to in known else None, []).append(note)
+    threads, seen = [], set()
+    first = replies.get(None, [])
+    for root in [*first, *notes]:  # the latter for replies that go round in a circle
+        thread, waiting = [], [(root, 0)]
+        while waiting:
+            note, depth = waiting.pop()
+            if note.id in seen:
+                continue
+            seen.add(note.id)
+            thread.append((note, depth))
+            waiting += [(reply, depth + 1) for reply in reversed(replies.get(note.id, []))]
+        if thread:
+            threads.append(thread)
+    return threads
+
+
+def threads(draft: Draft, notes: Sequence[Note], opened: Opened) -> None:
+    """Show notes with their replies. What others wrote is never read as markup."""
+    for thread in threaded(notes):
+        with st.container(border=True, gap="small", key=f"thread {thread[0][0].id}"):
+            for note, depth in thread:
+                _note(note, min(depth, DEEPEST), opened)
+            last = thread[0][0]
+            _new(draft, last.anchor, f"reply {last.id}", reply_to=last)
+
+
+def _note(note: Note, depth: int, opened: Opened) -> None:
+    place = st.columns([depth, 24], gap="small")[1] if depth else st.container()
+    with place:
+        parts = (note.author or "unnamed", f"{note.time:%d %B %Y, %H:%M} UTC", about(note.anchor, opened))
+        st.caption(plain(" · ".join(part for part in parts if part)))
+        st.text(note.text)
+
+
+def _new(draft: Draft, anchor: Anchor, key: str, reply_to: Note | None = None) -> None:
+    what = "Note" if reply_to is None else "Reply"
+    made = st.session_state.get(f"made {key}", 0)
+    icon = ":material/edit_note:" if reply_to is None else ":material/reply:"
+    box = st.popover(f"Write a {what.lower()}", icon=icon, key=f"write {key} {made}", type="tertiary")
+    with box, st.form(f"form {key}", border=False):
+        author = st.session_state.get(_AUTHOR, "")
+        st.text_input("Your name", key=f"author {key}", value=author, max_chars=200, width=420)
+        st.text_area(what, key=f"words {key}", max_chars=20_000, height=110, width=420)
+        st.form_submit_button("Add", type="primary", on_click=partial(_add, draft, anchor, key, reply_to))
+
+
+def _add(draft: Draft, anchor: Anchor, key: str, reply_to: Note | None) -> None:
+    author, text = (typed(st.session_state.get(f"{field} {key}") or "") for field in ("author", "words"))
+    if not text:
+        return
+    answered = None if reply_to is None else reply_to.id
+    try:
+        draft.add_note(Note(author=author, anchor=anchor, text=text, reply_to=answered))
+    except GexvizError as error:
+        st.session_state[_FAILED] = error
+        return
+    st.session_state[_AUTHOR] = author
+    st.session_state[f"words {key}"] = ""
+    st.session_state[f"made {key}"] = st.session_state.get(f"made {key}", 0) + 1
+
+
+def _failure() -> None:
+    if (error := st.session_state.pop(_FAILED, None)) is not None:
+        error_block(error)
