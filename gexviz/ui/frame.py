@@ -12,7 +12,8 @@ import streamlit as st
 
 from gexviz.errors import GexvizError
 from gexviz.study import Study
-from gexviz.ui import background, links, predicting
+from gexviz.ui import background, keeping, links, predicting
+from gexviz.ui.copy_link import copy_link
 from gexviz.ui.gene_box import gene_box
 from gexviz.ui.jobs import Jobs, where_it_failed
 from gexviz.ui.links import Selection
@@ -29,6 +30,7 @@ PAGES = {
     "Gene": ("pages/Gene.py", ":material/genetics:"),
     "Locus": ("pages/Locus.py", ":material/equalizer:"),
     "Mismatches": ("pages/Mismatches.py", ":material/compare_arrows:"),
+    "Session": ("pages/Session.py", ":material/bookmarks:"),
 }
 OF_ONE_GENE = ("Gene", "Locus")
 """Pages that always have a gene, named by the URL or not."""
@@ -71,7 +73,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
 
     Parameters
     ----------
-    page : {"Data", "Overview", "Gene", "Locus", "Mismatches"}
+    page : {"Data", "Overview", "Gene", "Locus", "Mismatches", "Session"}
     body : callable
         Draws the page below the header.
     """
@@ -79,6 +81,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
     if (query := st.session_state.pop(_TARGET, None)) is not None:
         st.switch_page(PAGES["Gene"][0], query_params=query)
     st.html(_STEADY)
+    keeping.begin()
     seen = background.checkpoints(all_jobs())
     slot = None
     with readable("the study"):
@@ -94,14 +97,19 @@ def show(page: str, body: Callable[[View], None]) -> None:
 
 
 def _below(page: str, view: View, body: Callable[[View], None]) -> None:
-    """What the URL asked for in vain, what is missing, and the page itself."""
+    """What the URL asked for in vain, what is missing, the kept view that was opened, and the page itself."""
+    kept = None
     with readable("the header"):
         _notices(page, view)
-        if page not in ("Locus", "Mismatches"):  # they make the predictions that they need
+        if page in ("Data", "Overview", "Gene"):  # the others make what they need, or show what is kept
             predicting.panel(view.opened, view.jobs, view.version, view.selection.models)
+        kept = keeping.reopened(page, view.opened)
+    banner = st.container()
     if page not in OF_ONE_GENE or not any(u.what == "gene" for u in view.selection.unknown):
         with readable("this page"):
             body(view)
+    with banner, readable("the kept view"):
+        keeping.banner(page, view.opened, kept)
 
 
 def _trouble() -> GexvizError | None:
@@ -172,7 +180,13 @@ def _header(page: str, view: View) -> None:
         for name, (path, icon) in PAGES.items():
             label = f"**{name}**" if name == page else name
             st.page_link(path, label=label, icon=icon, query_params=selection.query())
-    model, linear, gene = st.columns([2, 2, 3])
+    if page == "Session":
+        return
+    model, linear, gene, keep, link = st.columns([4, 4, 6, 3, 2], vertical_alignment="bottom", gap="small")
+    with keep:
+        keeping.button(page, view.opened, selection)
+    with link:
+        copy_link(selection)
     with model:
         _model_box("Model", "model", page, view)
     with linear:
