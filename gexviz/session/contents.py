@@ -20,7 +20,7 @@ Page = Literal["overview", "gene", "locus", "mismatches"]
 
 
 def _printable(text: str) -> str:
-    if any(ord(c) < 32 and c not in "\n\t" for c in text):
+    if any((c < " " and c not in "\n\t") or "\x7f" <= c < "\xa0" for c in text):
         raise ValueError("holds control characters")
     return text
 
@@ -248,3 +248,6 @@ TABLES: dict[str, tuple[str, ...]] = {
 ARRAYS: dict[str, str] = {"position": "i8", "inserted": "i4", "ref": "u1", "values": "f4"}
 """Arrays of a track: places as in tables of bases (0-based, forward strand), the base that is there (ASCII), and values
 (bases, 4) of mutagenesis (A, C, G, T; NaN-free: 0 at the base that is there) or (bases,) of a gradient."""
+
+OF_PEOPLE = ("people", "values", "dosages")
+"""Tables with a row a person, which no session of level ``aggregate`` has."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC
+from pathlib import Path
 from typing import NamedTuple
 
+from gexviz.errors import GexvizError
 from gexviz.session.contents import Note
 from gexviz.session.documents import document
 from gexviz.session.refusing import naming, refused
@@ -66,6 +68,26 @@ def parse_notes(content: bytes | str, file: str | None = None) -> tuple[Note, ..
         lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         found = [_note(line, number) for number, line in enumerate(lines, start=1) if line.strip()]
         return merge((), found).notes
+
+
+def read_notes(path: str | Path) -> tuple[Note, ...]:
+    """Read a file of notes; see :func:`parse_notes`.
+
+    Raises
+    ------
+    GexvizError
+        Also for a file that can't be read.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            return parse_notes(file.read(MOST_BYTES + 1), str(path))
+    except OSError as error:
+        raise GexvizError(
+            f"the notes can't be read: {error.strerror}",
+            file=path,
+            expected="a notes.jsonl, as the offline report saves it",
+            remedy="correct the path or its permissions",
+        ) from None
 
 
 def dump_notes(notes: Iterable[Note]) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gexviz.session import container
 from gexviz.session.arrays import arrays_of
+from gexviz.session.consistency import refuse_inconsistent
 from gexviz.session.container import MANIFEST, NOTES, REPORT, STATE
 from gexviz.session.contents import Manifest, Session, State
 from gexviz.session.documents import document
@@ -59,12 +60,7 @@ def _session(members: Mapping[str, bytes]) -> Session:
         for member, content in members.items()
         if (name := container.array_of(member)) is not None
     }
-    tracks = set(tables["tracks"]["array"]) if "tracks" in tables else set()
-    if unlike := sorted(map(str, tracks ^ arrays.keys())):
-        raise refused(
-            "arrays and the table of tracks don't belong together", quoted(unlike[0]), expected="each track's arrays"
-        )
-    return Session(
+    session = Session(
         manifest=manifest,
         state=document(members[STATE], State, STATE),
         notes=parse_notes(members.get(NOTES, b"")),
@@ -72,6 +68,8 @@ def _session(members: Mapping[str, bytes]) -> Session:
         arrays=arrays,
         report=_text(members[REPORT], REPORT) if REPORT in members else None,
     )
+    refuse_inconsistent(session)
+    return session
 
 
 def _expect_digests(manifest: Manifest, members: Mapping[str, bytes]) -> None:

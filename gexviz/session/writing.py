@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gexviz.files import written_whole
 from gexviz.session.arrays import arrays_bytes
+from gexviz.session.consistency import refuse_inconsistent
 from gexviz.session.container import (
     MANIFEST,
     NOTES,
@@ -56,6 +57,7 @@ def session_members(session: Session) -> dict[str, bytes]:
     GexvizError
         For what a session file can't hold.
     """
+    refuse_inconsistent(session)
     members = {STATE: session.state.model_dump_json(indent=1).encode(), NOTES: dump_notes(session.notes)}
     for name in TABLES:
         if name in session.tables:
