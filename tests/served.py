@@ -8,15 +8,31 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, Request
 
 ROOT = Path(__file__).resolve().parents[1]
 _HERE = {"127.0.0.1", "localhost", "", None}
+
+
+class Server(NamedTuple):
+    """A running server.
+
+    Attributes
+    ----------
+    address : str
+        Where a browser finds it.
+    pid : int
+        Of its process.
+    """
+
+    address: str
+    pid: int
 
 
 @contextmanager
@@ -30,17 +46,50 @@ def serve(*arguments: str, log: Path | None = None) -> Iterator[str]:
     log : Path, optional
         File for what the server prints.
     """
+    with running("app.py", *arguments, log=log) as server:
+        yield server.address
+
+
+@contextmanager
+def running(
+    script: str | Path,
+    *arguments: str,
+    options: Sequence[str] = (),
+    log: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path = ROOT,
+) -> Iterator[Server]:
+    """Start any script as the app is started; stop it at the end.
+
+    Parameters
+    ----------
+    script : path
+        ``app.py``, or another that uses its settings.
+    *arguments : str
+        For the script.
+    options : sequence of str
+        For Streamlit.
+    log : Path, optional
+        File for what the server prints.
+    environment : mapping, optional
+        Added to this process's.
+    folder : Path
+        Where it is started.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port),
-               "--server.headless", "true", "--", *arguments]  # fmt: skip
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port),
+               "--server.headless", "true", *options, "--", *arguments]  # fmt: skip
+    path = next((word.split("=", 1)[1].strip("/") for word in options if word.startswith("--server.baseUrlPath=")), "")
     with Path(log or os.devnull).open("ab") as out:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(
+            command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, env=os.environ | dict(environment or {})
+        )
         try:
-            address = f"http://127.0.0.1:{port}"
+            address = f"http://127.0.0.1:{port}/{path}".rstrip("/")
             _until_healthy(server, address)
-            yield address
+            yield Server(address, server.pid)
         finally:
             server.terminate()
             server.wait(timeout=20)

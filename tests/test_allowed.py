@@ -154,7 +154,7 @@ def test_a_study_inside_opens_as_without_folders(study: Path) -> None:
     opened = load(study, allowed=within(study))
     assert opened.genes.equals(gx.load(study).genes)
     assert opened.spec("deep").input == "table" and opened.check().status.ne("error").all()
-    assert opened.config.allowed == pickle.loads(pickle.dumps(opened)).config.allowed  # noqa: S301
+    assert opened.config.allowed == pickle.loads(pickle.dumps(opened)).config.allowed
 
 
 @pytest.mark.parametrize("key", KEYS)

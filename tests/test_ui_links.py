@@ -134,9 +134,9 @@ def test_an_ambiguous_symbol_is_an_error_with_both_ids(book: GeneBook) -> None:
 
 def test_the_study_is_asked_for_by_argument_then_by_environment(tmp_path) -> None:
     given = ["--study", str(tmp_path / "s.toml"), "--results", str(tmp_path)]
-    path, results, _ = asked_for(given, {"GEXVIZ_STUDY": "/no"})
+    path, results, *_ = asked_for(given, {"GEXVIZ_STUDY": "/no"})
     assert (path, results) == (tmp_path / "s.toml", tmp_path)
-    path, results, _ = asked_for([], {"GEXVIZ_STUDY": "/some/study.toml"})
+    path, results, *_ = asked_for([], {"GEXVIZ_STUDY": "/some/study.toml"})
     assert (str(path), results) == ("/some/study.toml", None)
     assert asked_for([], {}).study.name == "study.toml"
 

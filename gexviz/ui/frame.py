@@ -17,6 +17,7 @@ from gexviz.ui.copy_link import copy_link
 from gexviz.ui.gene_box import gene_box
 from gexviz.ui.jobs import Jobs, where_it_failed
 from gexviz.ui.links import Selection
+from gexviz.ui.login import gate
 from gexviz.ui.messages import error_block, plain, unknown_block
 from gexviz.ui.opening import Opened, all_jobs, open_study, reopen, unopened_study
 from gexviz.ui.preflight import preflight
@@ -78,6 +79,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
         Draws the page below the header.
     """
     st.set_page_config(page_title=f"{page} · gexviz", page_icon=_ICON, layout="wide")
+    gate()
     if (query := st.session_state.pop(_TARGET, None)) is not None:
         st.switch_page(PAGES["Gene"][0], query_params=query)
     st.html(_STEADY)

@@ -64,11 +64,14 @@ class Asked(NamedTuple):
     roots : tuple of Path
         Folders that everything must be in: the study, the files named in it, files that readers name. If there are
         none, the study's own files may be anywhere, as whoever starts the server chose the study.
+    login : bool
+        Whether nobody may be let in without logging in.
     """
 
     study: Path
     results: Path | None = None
     roots: tuple[Path, ...] = ()
+    login: bool = False
 
     @property
     def for_study(self) -> Allowed | None:
@@ -87,7 +90,7 @@ class _Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise GexvizError(
             f"the app was started with a wrong option: {message}",
-            expected="--study FILE, --results FOLDER, --allow-root FOLDER (as often as needed)",
+            expected="--study FILE, --results FOLDER, --allow-root FOLDER (as often as needed), --require-login",
             remedy="start it again: streamlit run app.py -- --study study.toml",
         )
 
@@ -98,7 +101,8 @@ def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked
     Parameters
     ----------
     arguments : sequence of str
-        What followed ``--`` on the command line: ``--study PATH``, ``--results DIR``, ``--allow-root DIR``.
+        What followed ``--`` on the command line: ``--study PATH``, ``--results DIR``, ``--allow-root DIR``,
+        ``--require-login``.
     environment : mapping
         ``GEXVIZ_STUDY``, ``GEXVIZ_RESULTS`` and ``GEXVIZ_ALLOW_ROOT`` (folders, separated as in ``PATH``) count where
         the arguments don't say.
@@ -112,6 +116,7 @@ def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked
     parser.add_argument("--study", default=environment.get("GEXVIZ_STUDY"))
     parser.add_argument("--results", default=environment.get("GEXVIZ_RESULTS"))
     parser.add_argument("--allow-root", action="append", dest="roots")
+    parser.add_argument("--require-login", action="store_true", dest="login")
     given = parser.parse_args(list(arguments))
     roots = given.roots
     if roots is None and (listed := environment.get("GEXVIZ_ALLOW_ROOT")):
@@ -121,7 +126,12 @@ def asked_for(arguments: Sequence[str], environment: Mapping[str, str]) -> Asked
     folders = allowed_roots(roots or ())
     if folders and not given.study:
         folders = (*folders, study.parent)  # the demo comes with the program
-    return Asked(study, results, folders)
+    return Asked(study, results, folders, given.login)
+
+
+def server_asked_for() -> Asked:
+    """What this server was asked to show."""
+    return asked_for(sys.argv[1:], os.environ)
 
 
 def open_study() -> Opened:
@@ -132,7 +142,7 @@ def open_study() -> Opened:
     GexvizError
         If the study's file, its genes, its expression or its samples can't be read.
     """
-    asked = asked_for(sys.argv[1:], os.environ)
+    asked = server_asked_for()
     try:
         edited = asked.study.stat().st_mtime_ns
     except OSError:
@@ -146,7 +156,7 @@ def open_study() -> Opened:
 
 def unopened_study() -> Study:
     """The server's study without a look into its files, for the checks of one that can't be opened."""
-    asked = asked_for(sys.argv[1:], os.environ)
+    asked = server_asked_for()
     return load(asked.study, asked.results, asked.for_study)
 
 
