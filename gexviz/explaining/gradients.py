@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from gexviz.explaining.regions import region_text
 from gexviz.explaining.target import Labels, Target, on_genome, unknown_text
 from gexviz.figures.locus import locus_figure
+from gexviz.figures.tracks.attributed import GRADIENTS
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.lazy import lazy
@@ -20,14 +21,7 @@ from gexviz.tasks import Progress
 
 gradients = lazy("gexviz.analysis.gradients")
 
-NAMES = {
-    "input_x_gradient": "Input x gradient",
-    "saliency": "Saliency",
-    "smoothgrad": "SmoothGrad",
-    "integrated_gradients": "Integrated gradients",
-    "deeplift": "DeepLIFT",
-    "deeplift_shap": "DeepLiftSHAP",
-}
+NAMES = GRADIENTS
 """Methods, as people read them."""
 
 
