@@ -98,6 +98,14 @@ def test_an_edit_of_a_view_that_was_removed_elsewhere_is_not_lost(tmp_path: Path
     assert draft.removed()[0].text == "words"
 
 
+def test_a_view_that_is_kept_again_changes_nothing(tmp_path: Path) -> None:
+    draft, kept = Draft(tmp_path), view("t")
+    draft.keep(kept)
+    draft.remove(kept.id)
+    draft.keep(kept)
+    assert draft.state().views == () and draft.removed() == (kept,)
+
+
 def test_a_view_comes_back_to_its_place(tmp_path: Path) -> None:
     draft, views = Draft(tmp_path), [view(t) for t in "abc"]
     for v in views:
@@ -132,10 +140,10 @@ def test_no_more_views_than_a_session_holds(tmp_path: Path) -> None:
 def test_notes_are_merged_once_and_never_changed(tmp_path: Path) -> None:
     draft, old, new = Draft(tmp_path), note("old"), note("new")
     draft.add_note(old)
-    assert draft.merge([old, new, new]) == 1
-    assert draft.merge([old, new]) == 0
+    assert draft.merge([old, new, new])[1:] == (1, 1)
+    assert draft.merge([old, new])[1:] == (0, 2)
     third = note("third")
-    with pytest.raises(GexvizError, match="differs"):
+    with pytest.raises(GexvizError, match="differ"):
         draft.merge([third, old.model_copy(update={"text": "forged"})])
     assert {n.text for n in draft.notes()} == {"old", "new"}  # all or none
 

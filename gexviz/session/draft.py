@@ -11,6 +11,7 @@ from typing import Any
 
 from gexviz.errors import GexvizError
 from gexviz.session.contents import Note, State, View
+from gexviz.session.notes import Merged, merge
 
 MOST_VIEWS = 1_000
 """Views that a session holds."""
@@ -84,7 +85,7 @@ class Draft:
             db.executemany("INSERT OR REPLACE INTO story VALUES (?, ?)", mine.items())
 
     def keep(self, view: View) -> None:
-        """Add a view, as the last one.
+        """Add a view, as the last one; to add the same one again changes nothing.
 
         Raises
         ------
@@ -94,7 +95,7 @@ class Draft:
         with self._writing() as db:
             _refuse_more(db)
             db.execute(
-                "INSERT INTO views SELECT ?, COALESCE(MAX(place), -1) + 1, 0, ? FROM views",
+                "INSERT OR IGNORE INTO views SELECT ?, COALESCE(MAX(place), -1) + 1, 0, ? FROM views",
                 (view.id, view.model_dump_json()),
             )
 
@@ -165,33 +166,21 @@ class Draft:
         """Add a note; to add the same one again changes nothing."""
         self.merge([note])
 
-    def merge(self, notes: Iterable[Note]) -> int:
-        """Add the notes that aren't there yet, all or none.
+    def merge(self, notes: Iterable[Note]) -> Merged:
+        """Add the notes that aren't there yet, all or none; see :func:`gexviz.session.notes.merge`.
 
         Returns
         -------
-        int
-            How many were new.
-
-        Raises
-        ------
-        GexvizError
-            If a note differs from the one of its id that is there: notes are never changed.
+        Merged
+            All notes, and how many were new.
         """
         with self._writing() as db:
-            known = {note.id: note for note in _notes(db)}
-            before = len(known)
-            for note in notes:
-                if known.setdefault(note.id, note) != note:
-                    raise GexvizError(
-                        "a note differs from the one that is there",
-                        place=f"note {note.id}",
-                        expected="notes as they were written: they are added, never changed",
-                        remedy="ask who sent it for the file as it was saved",
-                    )
-            new = list(known.values())[before:]
-            db.executemany("INSERT INTO notes VALUES (?, ?)", [(n.id, n.model_dump_json()) for n in new])
-        return len(new)
+            known = _notes(db)
+            merged = merge(known, notes)
+            there = {note.id for note in known}
+            new = [(note.id, note.model_dump_json()) for note in merged.notes if note.id not in there]
+            db.executemany("INSERT INTO notes VALUES (?, ?)", new)
+        return merged
 
     # -- the file --------------------------------------------------------------------------------------------------
 
@@ -284,8 +273,8 @@ def _refuse_more(db: sqlite3.Connection) -> None:
 
 
 def _notes(db: sqlite3.Connection) -> tuple[Note, ...]:
-    notes = [Note.model_validate_json(content) for (content,) in db.execute("SELECT content FROM notes ORDER BY rowid")]
-    return tuple(sorted(notes, key=lambda note: note.time))
+    rows = db.execute("SELECT content FROM notes")
+    return merge((), [Note.model_validate_json(content) for (content,) in rows]).notes
 
 
 def _fields(view: View) -> dict[str, Any]:

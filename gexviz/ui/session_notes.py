@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 
 import streamlit as st
@@ -10,6 +10,7 @@ import streamlit as st
 from gexviz.errors import GexvizError
 from gexviz.session.contents import Anchor, Note
 from gexviz.session.draft import Draft
+from gexviz.session.notes import MOST_BYTES, Merged, Threaded, merge, parse_notes, threads
 from gexviz.ui.frame import View
 from gexviz.ui.keeping import draft_of, typed
 from gexviz.ui.messages import error_block, plain
@@ -17,6 +18,7 @@ from gexviz.ui.opening import Opened
 
 _AUTHOR = "note_author"
 _FAILED = "note_failed"
+_RETURNED = "notes_returned"
 DEEPEST = 4
 """Steps to the right that replies take; deeper ones stand below each other."""
 
@@ -28,8 +30,41 @@ def beside(view: View, gene: str, variant: str | None) -> None:
     count = f"Notes ({len(notes):,})" if notes else "Notes"
     with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
         _failure()
-        threads(draft, notes, view.opened)
+        _threads(draft, notes, view.opened)
         _new(draft, Anchor(gene=gene), f"gene {gene}")
+
+
+def _returned(draft: Draft) -> None:
+    """Take the notes that a collaborator sent back, from the report or a session."""
+    files = st.file_uploader(
+        "Returned notes (notes.jsonl, as the report saves it)", type=["jsonl"], accept_multiple_files=True,
+        key=f"returned {st.session_state.get(_RETURNED, 0)}", max_upload_size=-(-MOST_BYTES // 1_000_000),
+    )  # fmt: skip
+    for file in files:
+        try:
+            notes = parse_notes(file.getvalue(), file.name)
+            merged = merge(draft.notes(), notes)
+        except GexvizError as error:
+            error_block(error)
+            return
+        st.markdown(f"**{plain(file.name)}**: {counts(merged)}.")
+    if files:
+        found = [note for file in files for note in parse_notes(file.getvalue(), file.name)]
+        st.button("Merge these notes", icon=":material/merge:", type="primary", on_click=partial(_merge, draft, found))
+
+
+def counts(merged: Merged) -> str:
+    """How many notes are new."""
+    return f"{merged.added:,} new, {merged.known:,} known already"
+
+
+def _merge(draft: Draft, notes: Iterable[Note]) -> None:
+    try:
+        st.toast(f"Notes merged: {counts(draft.merge(notes))}.", icon=":material/forum:")
+    except GexvizError as error:
+        st.session_state[_FAILED] = error
+        return
+    st.session_state[_RETURNED] = st.session_state.get(_RETURNED, 0) + 1  # another key empties the box
 
 
 def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]:
@@ -45,17 +80,18 @@ def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]
 
 
 def all_notes(opened: Opened, draft: Draft) -> None:
-    """Every thread, by what it is about."""
+    """Every thread, by what it is about; and room for those that were sent back."""
     _failure()
+    _returned(draft)
     notes = draft.notes()
     groups: dict[str, list[Note]] = {}
-    for thread in threaded(notes):
-        groups.setdefault(about(thread[0][0].anchor, opened), []).extend(note for note, _ in thread)
+    for thread in conversations(notes):
+        groups.setdefault(about(thread[0].note.anchor, opened), []).extend(note for note, _ in thread)
     if not groups:
         st.info("No notes yet: write one beside a gene, or merge those that were returned.", icon=":material/forum:")
     for name in sorted(groups, key=str.upper):
         st.subheader(plain(name), anchor=False)
-        threads(draft, groups[name], opened)
+        _threads(draft, groups[name], opened)
 
 
 def about(anchor: Anchor, opened: Opened) -> str:
@@ -64,36 +100,24 @@ def about(anchor: Anchor, opened: Opened) -> str:
     return " · ".join(part for part in (gene, anchor.variant, anchor.region) if part)
 
 
-def threaded(notes: Sequence[Note]) -> list[list[tuple[Note, int]]]:
-    """Threads, oldest first: each note with the depth of its reply. A reply to a note that isn't there begins one."""
-    replies: dict[str | None, list[Note]] = {}
-    known = {note.id for note in notes}
-    for note in notes:
-        replies.setdefault(note.reply_to if note.reply_to in known else None, []).append(note)
-    threads, seen = [], set()
-    first = replies.get(None, [])
-    for root in [*first, *notes]:  # the latter for replies that go round in a circle
-        thread, waiting = [], [(root, 0)]
-        while waiting:
-            note, depth = waiting.pop()
-            if note.id in seen:
-                continue
-            seen.add(note.id)
-            thread.append((note, depth))
-            waiting += [(reply, depth + 1) for reply in reversed(replies.get(note.id, []))]
-        if thread:
-            threads.append(thread)
-    return threads
+def conversations(notes: Iterable[Note]) -> list[list[Threaded]]:
+    """Each thread on its own, oldest first."""
+    found: list[list[Threaded]] = []
+    for each in threads(notes):
+        if each.depth == 0:
+            found.append([])
+        found[-1].append(each)
+    return found
 
 
-def threads(draft: Draft, notes: Sequence[Note], opened: Opened) -> None:
+def _threads(draft: Draft, notes: Iterable[Note], opened: Opened) -> None:
     """Show notes with their replies. What others wrote is never read as markup."""
-    for thread in threaded(notes):
-        with st.container(border=True, gap="small", key=f"thread {thread[0][0].id}"):
+    for thread in conversations(notes):
+        first = thread[0].note
+        with st.container(border=True, gap="small", key=f"thread {first.id}"):
             for note, depth in thread:
                 _note(note, min(depth, DEEPEST), opened)
-            last = thread[0][0]
-            _new(draft, last.anchor, f"reply {last.id}", reply_to=last)
+            _new(draft, first.anchor, f"reply {first.id}", reply_to=first)
 
 
 def _note(note: Note, depth: int, opened: Opened) -> None:

@@ -12,10 +12,10 @@ from gexviz.session.contents import State, View
 from gexviz.session.draft import Draft
 from gexviz.ui.frame import PAGES
 from gexviz.ui.keeping import link_of, name_of
-from gexviz.ui.links import METHODS, TRACKS
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
 from gexviz.ui.session_text import saved_text
+from gexviz.ui.session_words import what_is_shown
 
 AT_ONCE = 20
 """Views on a page of the list."""
@@ -59,7 +59,7 @@ def _view(opened: Opened, draft: Draft, view: View, at: int, number: int) -> Non
     with st.container(border=True, key=f"view {view.id}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(path, label=plain(f"{at + 1}. {name_of(view, opened)}"), icon=icon, query_params=query)
-            st.caption(plain(what(view, opened)), width="content")
+            st.caption(plain(what_is_shown(view, opened)), width="content")
             st.space("stretch")
             for label, symbol, to in (("Up", "arrow_upward", at - 1), ("Down", "arrow_downward", at + 1)):
                 st.button(
@@ -79,18 +79,6 @@ def _view(opened: Opened, draft: Draft, view: View, at: int, number: int) -> Non
                        most=20_000, height=80)  # fmt: skip
 
 
-def what(view: View, opened: Opened) -> str:
-    """A kept view in a line: page, gene, models, place, filters."""
-    names = opened.book.names
-    models = " vs ".join(m for m in (view.model, view.linear) if m)
-    parts = [
-        view.page.capitalize(), names.get(view.gene or "", view.gene), models, view.variant, view.region,
-        METHODS.get(view.method or "", view.method), ", ".join(TRACKS.get(t, t) for t in view.tracks),
-        *(f"{name}: {value}" for name, value in view.filters.items()),
-    ]  # fmt: skip
-    return " · ".join(part for part in parts if part)
-
-
 def _edit(draft: Draft, view: View, field: str, text: str, was: str) -> None:
     draft.edit(view.model_copy(update={field: text}), view.model_copy(update={field: was}))
 
@@ -107,7 +95,7 @@ def _removed(opened: Opened, draft: Draft) -> None:
                     on_click=partial(_tried, draft.restore, view.id),
                 )  # fmt: skip
                 st.markdown(plain(name_of(view, opened)), width="content")
-                st.caption(plain(what(view, opened)), width="content")
+                st.caption(plain(what_is_shown(view, opened)), width="content")
         if len(removed) > AT_ONCE:
             st.caption(f"The first {AT_ONCE} are shown.")
 
