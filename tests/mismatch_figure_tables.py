@@ -57,7 +57,8 @@ def strata_table(n=412, seed=0):
     table["deep_sign"] = np.sign(table["deep_effect"])
     table["frequency"] = rng.uniform(0.02, 0.98, n)
     for population in ("CEU", "FIN", "GBR", "TSI", "YRI"):
-        table[f"frequency_{population}"] = np.clip(table["frequency"] + rng.normal(0, 0.1, n), 0, 1)
+        table[f"slope_{population}"] = table["slope"] + rng.normal(0, 0.1, n)
+        table[f"se_{population}"], table[f"p_{population}"] = 0.1, rng.uniform(0, 0.1, n)
     table["class"] = np.where(right, "concordant", "opposite")
     return direction_accuracy(table.assign(significant=True, in_window=True))
 

@@ -29,7 +29,7 @@ from test_figures import OUTSIDE, marked
 from gexviz.analysis import mismatch_rules
 from gexviz.figures import classes, dosage, overview, theme, words
 from gexviz.figures.direction_strip import direction_strip
-from gexviz.figures.quadrant import pair_id, quadrants, split_pair
+from gexviz.figures.quadrant import BARS, MARGIN, pair_id, quadrants, split_pair
 from gexviz.figures.two_sides import two_sides
 from gexviz.figures.verdicts import verdict_bars
 
@@ -89,18 +89,19 @@ def test_each_pair_stands_at_its_effect_and_slope():
     assert [split_pair(i) for i in ids[:5]] == list(known[["gene", "variant"]].itertuples(index=False, name=None))[:5]
     drawn = marked(figure)
     assert set(drawn) == set(ids)
-    (low, high), bottom = figure.layout.xaxis.range, figure.layout.yaxis.range
-    assert low == -high and bottom[0] == -bottom[1]
+    (low, high), (bottom, top) = figure.layout.xaxis.range, figure.layout.yaxis.range
+    assert low == -high and bottom == -top
+    edge = top / MARGIN
     far = 0
     for name, x, y in zip(ids, known["deep_effect"], known["slope"], strict=True):
         at = drawn[name]
         assert np.sign(at) == pytest.approx(np.sign((x, y)))
-        if abs(x) <= 0.985 * high and abs(y) <= 0.985 * bottom[1]:
+        if abs(x) <= 0.985 * high and abs(y) <= 0.985 * edge:
             assert at == pytest.approx((x, y))
         else:
-            far += abs(x) > high or abs(y) > bottom[1]
-            assert max(abs(at[0]) / high, abs(at[1]) / bottom[1]) == pytest.approx(0.985)
-    assert 0 < far <= 0.04 * len(known) and f"{far} pairs beyond the axes" in text_of(figure)
+            far += abs(x) > high or abs(y) > edge
+            assert max(abs(at[0]) / high, abs(at[1]) / edge) == pytest.approx(0.985)
+    assert 0 < far <= 0.04 * len(known) and f"{far} pairs are further out than the edge" in text_of(figure)
     assert UNIT.split(",")[0] in html.unescape(figure.layout.xaxis.title.text.replace("<br>", " "))
     assert "per copy of ALT (log2(RPKM + 1)" in figure.layout.yaxis.title.text
 
@@ -137,8 +138,11 @@ def test_quadrants_are_counted(values):
 
 
 def test_shaded_quadrants_are_those_of_disagreement():
-    for shape in quadrants(pairs_table(300)).layout.shapes:
-        assert shape.x0 == shape.y0 == 0 and shape.x1 * shape.y1 < 0
+    shapes = quadrants(pairs_table(300)).layout.shapes
+    shaded = [shape for shape in shapes if shape.type == "rect"]
+    assert len(shaded) == 2 and all(s.x0 == s.y0 == 0 and s.x1 * s.y1 < 0 for s in shaded)
+    edges = sorted(shape.y0 for shape in shapes if shape.type == "line")
+    assert edges == sorted(shape.y1 for shape in shaded)
 
 
 def test_selected_pairs_have_error_bars_and_all_others_none():
@@ -164,6 +168,14 @@ def test_selected_pairs_have_error_bars_and_all_others_none():
     far = pair_id(*table.loc[known.index[0], ["gene", "variant"]])
     for trace in quadrants(table, selected=[far]).data:
         assert np.isnan(trace.error_x.array).all() and np.isnan(trace.error_y.array).all()
+
+
+def test_all_pairs_can_have_error_bars_but_not_too_many():
+    table = pairs_table(200)
+    bars = [bar for trace in quadrants(table, bars=True).data for bar in trace.error_y.array]
+    known = table.dropna(subset=["deep_effect", "slope"])
+    assert len(bars) == len(known) and np.isfinite(bars).mean() > 0.95
+    assert all(trace.error_y.array is None for trace in quadrants(pairs_table(BARS * 2), bars=True).data)
 
 
 def test_hover_labels_have_the_interval_and_are_no_markup():
@@ -219,10 +231,10 @@ def test_the_strip_has_each_stratum_with_its_interval():
         low, high = np.array(trace.x) - trace.error_x.arrayminus, np.array(trace.x) + trace.error_x.array
         side = {"above 50%": low > 0.5, "below 50%": high < 0.5, "interval has 50% in it": (low <= 0.5) & (high >= 0.5)}
         assert side[trace.name].all()
-    notes = {note.y: note.text for note in figure.layout.annotations}
-    ticks = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
-    assert list(ticks.values())[:3] == ["all", "0 bp to 200 bp", "200 bp to 1 kb"]
-    rows = sorted(at for at, text in ticks.items() if not text.startswith("<b>"))
+    notes = {note.y: note.text for note in figure.layout.annotations if note.xanchor == "right"}
+    names = {note.y: note.text for note in figure.layout.annotations if note.xanchor == "left"}
+    rows = sorted(at for at, text in names.items() if not text.startswith("<b>"))
+    assert [names[at] for at in rows[:3]] == ["all", "0 bp to 200 bp", "200 bp to 1 kb"]
     assert sorted(notes) == rows and len(rows) == len(strata) + 3
     for at, row in zip(rows, strata.to_dict("records"), strict=False):
         expected = f"{100 * row['accuracy']:.0f}% [{100 * row['low']:.0f}, {100 * row['high']:.0f}], n = {row['n']:,}"
@@ -235,11 +247,13 @@ def test_the_strip_has_lines_at_one_half_and_at_published_figures():
     figure = direction_strip(strata_table(), model=MODEL, published=published)
     lines = [(shape.x0, shape.line.dash) for shape in figure.layout.shapes]
     assert lines == [*((value, "dot") for value in published["value"]), (0.5, "dash")]
-    assert [note.text for note in figure.layout.annotations][-3:] == ["53%", "68%", "more than 70%"]
+    said = [note.text for note in figure.layout.annotations if note.xanchor == "right"]
+    assert said[-3:] == ["53%", "68%", "more than 70%"]
     alone = direction_strip(strata_table(), model=MODEL)
     assert len(alone.layout.shapes) == 1 and "published" not in text_of(alone)
     empty = direction_strip(strata_table(0), model=MODEL)
-    assert {note.text for note in empty.layout.annotations} == {"no pair"} and not empty.data
+    assert {note.text for note in empty.layout.annotations if note.xanchor == "right"} == {"no pair"}
+    assert not empty.data
 
 
 def test_bars_count_the_verdicts():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,11 @@ import plotly.graph_objects as go
 
 from gexviz.figures import theme, words
 
-ROW = 24
-"""Height of a row, px."""
+ROW = 36
+"""Height of a row, px: a line of text, and below it the interval."""
+
+ABOVE = 14
+"""px from an interval to the text above it."""
 
 CHANCE = 0.5
 LOOKS = {
@@ -74,27 +77,31 @@ def direction_strip(
         figure.add_trace(_published(given, below))
     for value in given["value"]:
         dots = {"color": PUBLISHED[0], "width": 1, "dash": "dot"}
-        figure.add_shape(type="line", x0=value, x1=value, y0=-1, y1=last + 0.5, line=dots, layer="below")
+        figure.add_shape(type="line", x0=value, x1=value, y0=-0.9, y1=last + 0.5, line=dots, layer="below")
     dashes = {"color": theme.INK, "width": 1.5, "dash": "dash"}
-    figure.add_shape(type="line", x0=CHANCE, x1=CHANCE, y0=-1, y1=last + 0.5, line=dashes, layer="below")
+    figure.add_shape(type="line", x0=CHANCE, x1=CHANCE, y0=-0.9, y1=last + 0.5, line=dashes, layer="below")
     at = [*places, *below]
-    figure.update_layout(annotations=_numbers(at, [*_said(rows), *map(_exact, given["value"], given["note"])]))
-    names = [words.safe(text) for text in [*map(_row_name, rows.to_dict("records")), *given["name"]]]
-    bold = [f"<b>{words.safe(HEADINGS.get(kind, kind))}</b>" for _, kind in headings]
-    figure.update_yaxes(
-        tickvals=[*at, *(place for place, _ in headings)], ticktext=names + bold, tickfont={"color": theme.INK},
-        range=[last + 0.6, -1.1], showgrid=False, zeroline=False, fixedrange=True, ticks="",
-    )  # fmt: skip
+    names = [*map(_row_name, rows.to_dict("records")), *given["name"]]
+    numbers = [*_said(rows), *map(_exact, given["value"], given["note"])]
+    bold = [(place, f"<b>{words.safe(HEADINGS.get(kind, kind))}</b>") for place, kind in headings]
+    figure.update_layout(
+        annotations=[
+            *(_beside(place, words.safe(text), "left") for place, text in zip(at, names, strict=True)),
+            *(_beside(place, words.safe(text), "right") for place, text in zip(at, numbers, strict=True)),
+            *(_beside(place, text, "left") for place, text in bold),
+        ]
+    )
+    figure.update_yaxes(visible=False, range=[last + 0.5, -0.9], fixedrange=True)
     figure.update_xaxes(
-        range=[-0.01, 1.01], tickformat=".0%", zeroline=False, fixedrange=True,
+        range=[-0.02, 1.02], tickformat=".0%", zeroline=False, fixedrange=True,
         title_text="pairs of gene and variant whose direction<br>the model has right",
     )  # fmt: skip
     short = [part for line in lines for part in words.wrapped(line)]
     short += words.wrapped(f"|effect|: {unit}") if unit and "effect size" in set(rows["by"]) else []
     short += words.wrapped("bars: 95% interval; dashed: 50%" + ("; dotted: published figures" if len(given) else ""))
-    plot = int(ROW * (last + 1.7))
+    plot = int(ROW * (last + 1.4))
     theme.finish(figure, title or f"{model}: direction against eQTLs", short, height=plot + 120)
-    figure.update_layout(margin={"b": 120, "r": 176}, legend={"y": -76 / plot})
+    figure.update_layout(margin={"b": 120, "l": 12, "r": 12}, legend={"y": -76 / plot})
     return figure
 
 
@@ -157,14 +164,13 @@ def _published(given: pd.DataFrame, places: np.ndarray) -> go.Scatter:
     )
 
 
-def _numbers(places: list[float], texts: list[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "x": 1, "xref": "paper", "xanchor": "left", "xshift": 6, "y": at, "yref": "y", "yanchor": "middle",
-            "text": words.safe(text), "showarrow": False, "font": {"size": 12, "color": theme.INK},
-        }
-        for at, text in zip(places, texts, strict=True)
-    ]  # fmt: skip
+def _beside(place: float, text: str, side: Literal["left", "right"]) -> dict[str, Any]:
+    """Write above a row, at one end of it."""
+    return {
+        "x": 0 if side == "left" else 1, "xref": "paper", "xanchor": side, "y": place, "yref": "y", "yanchor": "middle",
+        "yshift": ABOVE, "text": text, "showarrow": False, "font": {"size": 12, "color": theme.INK},
+        "bgcolor": "rgba(255,255,255,0.85)", "borderpad": 0,
+    }  # fmt: skip
 
 
 def _said(rows: pd.DataFrame) -> list[str]:

@@ -29,7 +29,10 @@ FAR = 2.0
 """An axis goes at most this many times as far as 98% of the values do."""
 
 BORDER = 0.985
-"""Where values beyond an axis are drawn, as a share of it."""
+"""Where values that are too far out are drawn, as a share of the way to the edge."""
+
+MARGIN = 1.4
+"""How far the slopes' axis goes beyond the edge, so that what the corners mean covers no point."""
 
 
 def pair_id(gene: str, variant: str) -> str:
@@ -50,6 +53,7 @@ def quadrants(
     effect: str = "deep_effect",
     names: pd.Series | None = None,
     selected: Collection[str] | None = None,
+    bars: bool = False,
     limit: int = LIMIT,
 ) -> go.Figure:
     """Plot eQTL slopes against the effects that a model predicts, a point for each pair of gene and variant.
@@ -67,6 +71,8 @@ def quadrants(
         Gene names, index gene, for hover labels.
     selected : collection of str, optional
         Ids (:func:`pair_id`) to show as selected, with error bars: 95% interval of the slope, noise of the effect.
+    bars : bool
+        Whether all pairs have error bars, if they are at most :data:`BARS`. Hover labels have the numbers in any case.
     limit : int
         With more pairs than this, counts in bins are drawn (selected pairs remain points), and the title says so.
 
@@ -90,7 +96,8 @@ def quadrants(
         figure.add_trace(count_heatmap(*values.clipped, (across, up), what="pairs", hover=hover))
         lines += words.wrapped(f"Binned: more than {limit:,} pairs can't be selected one by one; filter for points.")
     shown = table.index.isin(list(selected or ())) if binned else np.ones(len(table), dtype=bool)
-    for trace in _traces(table[shown], values.only(shown), effect, names, selected):
+    with_bars = table.index if bars and len(table) <= BARS else selected
+    for trace in _traces(table[shown], values.only(shown), effect, (names, selected, with_bars)):
         figure.add_trace(trace)
     _mark_quadrants(figure, values)
     figure.update_xaxes(title_text=words.axis_title(f"effect of ALT by {model}", labels.predicted))
@@ -98,10 +105,11 @@ def quadrants(
     figure.update_layout(legend={"y": -0.22}, showlegend=True)
     far = int(values.far.sum())
     text = "shaded: model and people disagree on the direction"
-    lines += words.wrapped(text + (f"; {far:,} pairs beyond the axes stand on their border" if far else ""))
+    out = f"; {far:,} {'pair is' if far == 1 else 'pairs are'} further out than the edge at which they stand"
+    lines += words.wrapped(text + (out if far else ""))
     if any(trace.type != "heatmap" and trace.error_y.array is not None for trace in figure.data):
         lines += words.wrapped("bars: 95% interval of the slope, noise of the effect")
-    return theme.finish(figure, f"{model} against eQTLs", lines, height=520, selectable=not binned)
+    return theme.finish(figure, f"{model} against eQTLs", lines, height=580, selectable=not binned)
 
 
 class _Values(NamedTuple):
@@ -113,7 +121,7 @@ class _Values(NamedTuple):
 
     @property
     def reach(self) -> tuple[float, float]:
-        """How far the axes go, either way from 0."""
+        """How far values are drawn where they are, either way from 0."""
         return self.limits or (_reach(self.x), _reach(self.y))
 
     @property
@@ -141,11 +149,15 @@ def _reach(values: np.ndarray) -> float:
 
 
 def _traces(
-    rows: pd.DataFrame, values: _Values, effect: str, names: pd.Series | None, selected: Collection[str] | None
+    rows: pd.DataFrame,
+    values: _Values,
+    effect: str,
+    shown: tuple[pd.Series | None, Collection[str] | None, Collection[str] | None],
 ) -> list[go.Scatter]:
-    """Draw a trace a class, with error bars of the selected pairs."""
+    """Draw a trace a class; `shown`: names of genes, selected pairs, pairs with error bars."""
+    names, selected, with_bars = shown
     points = _points(rows, values, effect, names)
-    chosen = rows.index.isin(list(selected or ()))
+    chosen = rows.index.isin(list(with_bars if with_bars is not None else ()))
     bars = 0 < int(chosen.sum()) <= BARS
     size = 8 if len(rows) <= theme.EDGED else 6
     traces = []
@@ -191,7 +203,7 @@ def _written(values: Iterable[float]) -> list[str]:
 
 def _add_bars(trace: go.Scatter, rows: pd.DataFrame, *, with_bar: np.ndarray) -> None:
     """Give some points of a trace their error bars."""
-    style = {"type": "data", "width": 4, "thickness": 1.2, "color": theme.INK}
+    style = {"type": "data", "width": 3, "thickness": 1, "color": theme.QUIET}
     for axis, half in (("error_x", rows["deep_noise"]), ("error_y", NORMAL * rows["se"])):
         trace[axis] = style | {"array": np.where(with_bar, half.to_numpy(dtype=float), np.nan)}
 
@@ -200,12 +212,15 @@ def _mark_quadrants(figure: go.Figure, values: _Values) -> None:
     """Draw the zero lines, shade where model and people disagree, say what the corners mean and how many are there."""
     reach = values.reach
     figure.update_xaxes(range=[-reach[0], reach[0]], zeroline=True, zerolinewidth=1.5)
-    figure.update_yaxes(range=[-reach[1], reach[1]], zeroline=True, zerolinewidth=1.5)
+    figure.update_yaxes(range=[-MARGIN * reach[1], MARGIN * reach[1]], zeroline=True, zerolinewidth=1.5)
     for across, up in ((1, -1), (-1, 1)):
         ends = {"x0": 0, "y0": 0, "x1": across * reach[0], "y1": up * reach[1]}
         figure.add_shape(
             type="rect", **ends, fillcolor=theme.VERMILLION, opacity=0.06, line={"width": 0}, layer="below"
         )
+    for up in (-reach[1], reach[1]):
+        edge = {"color": theme.AXIS, "width": 1, "dash": "dot"}
+        figure.add_shape(type="line", x0=-reach[0], x1=reach[0], y0=up, y1=up, line=edge, layer="below")
     corners = [
         (1, 1, "both: ALT raises"),
         (-1, 1, "people: ALT raises<br>model: ALT lowers"),
@@ -219,7 +234,7 @@ def _mark_quadrants(figure: go.Figure, values: _Values) -> None:
             x=0.99 if across > 0 else 0.01, y=0.99 if up > 0 else 0.01, xref="paper", yref="paper",
             xanchor="right" if across > 0 else "left", yanchor="top" if up > 0 else "bottom",
             align="right" if across > 0 else "left", text=f"{text}<br><b>{count:,}</b> ({share})",
-            showarrow=False, font={"size": 11, "color": theme.QUIET}, bgcolor="rgba(255,255,255,0.75)", borderpad=2,
+            showarrow=False, font={"size": 11, "color": theme.QUIET}, bgcolor="white", borderpad=1,
         )  # fmt: skip
 
 

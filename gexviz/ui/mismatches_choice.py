@@ -80,9 +80,9 @@ def filters(found: Mismatches) -> Filters:
     """Ask which rows to show."""
     groups = populations(found.variants)
     with st.container(horizontal=True, vertical_alignment="bottom", key="mismatch_filters"):
-        classes = st.multiselect("Class", CLASSES, key="mm_class", persist_state=_KEEP, placeholder="all", width=290)
+        classes = st.multiselect("Class", CLASSES, key="mm_class", persist_state=_KEEP, placeholder="all", width=250)
         verdicts = st.multiselect("Verdict of the gene", VERDICTS, key="mm_verdict", persist_state=_KEEP,
-                                  placeholder="all", width=270)  # fmt: skip
+                                  placeholder="all", width=250)  # fmt: skip
         gene = st.text_input("Gene", key="mm_gene", persist_state=_KEEP, placeholder="part of a name", width=140)
         q = st.select_slider("q of the eQTL up to", list(_Q), key="mm_q", persist_state=_KEEP, width=190)
         where = st.selectbox("Where", [ANY, INSIDE, OUTSIDE], key="mm_where", persist_state=_KEEP, width=150)

@@ -29,6 +29,9 @@ from gexviz.ui.mismatches_words import gene_steps, variant_steps
 
 WHOLE, ALL, WINDOW, NEAR = "Where the evidence is", "All tested variants", "Deep model's window", "Around the variant"
 NEAR_BP = 20_000
+MOST_GENES = 12
+"""Genes drawn in the association plot: all genes of a megabase would need more room than the evidence."""
+
 _CLASS_COLOURS: dict[str, Any] = {"concordant": "blue", "opposite": "red", "unsupported driver": "orange"}
 _VERDICT_COLOURS: dict[str, Any] = {"predicts": "blue", "wrong direction": "red"}
 _CHART = "association"
@@ -180,12 +183,19 @@ def _association(looked: Chosen) -> None:
     )  # fmt: skip
     region = shown_region(made, locus.contig, str(looked.variant), str(wide or WHOLE))
     genes, exons = genes_of(study, view.opened.files, locus.contig, region.start, region.end)
+    near = nearest_genes(genes, locus.tss)
+    name = "Genes" if len(near) == len(genes) else f"Genes ({len(near)} nearest of {len(genes):,})"
     figure = association_figure(
         made, region, units=(found.unit, "per copy of ALT"), title=f"{locus.name} · {found.model}",
-        chosen=(str(looked.variant),), above=[GeneTrack(genes, exons, focus=locus.id)],
+        chosen=(str(looked.variant),), above=[GeneTrack(near, exons, focus=locus.id, name=name)],
     )  # fmt: skip
     what = f"Association, deep effects and linear weights around {locus.name}"
     show_chart(figure, _CHART, what, on_select=partial(_clicked, looked), modes=("points",))
+
+
+def nearest_genes(genes: pd.DataFrame, tss: int) -> pd.DataFrame:
+    """The genes whose TSS is nearest to one, at most :data:`MOST_GENES`."""
+    return genes.loc[(genes["tss"] - tss).abs().nsmallest(MOST_GENES).index.intersection(genes.index)]
 
 
 def evidence_of(looked: Chosen) -> Evidence:

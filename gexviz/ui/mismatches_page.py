@@ -8,11 +8,12 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from gexviz.analysis.direction import SETS, direction_accuracy
+from gexviz.analysis.direction import SETS, populations
+from gexviz.analysis.mismatch_rules import RULES
 from gexviz.analysis.published import published_directions
 from gexviz.figures.comparison import Labels
 from gexviz.figures.direction_strip import direction_strip
-from gexviz.figures.quadrant import pair_id, quadrants, split_pair
+from gexviz.figures.quadrant import BARS, pair_id, quadrants, split_pair
 from gexviz.figures.verdicts import verdict_bars
 from gexviz.mismatches import Mismatches
 from gexviz.models.base import PredictsSequences
@@ -106,6 +107,8 @@ def _limits(view: View, found: Mismatches) -> None:
         st.caption(f"{plain(found.model)} can't serve {unserved.sum():,} genes ({reasons}).")
     if found.linear is None:
         st.caption("No linear model is compared: choose one with variant weights above.")
+    for note in found.notes:
+        st.caption(plain(f"{note[:1].upper()}{note[1:]}."))
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
@@ -128,13 +131,21 @@ def _chosen(view: View, rows: pd.DataFrame, shown: pd.DataFrame) -> tuple[str, s
 def _quadrants(view: View, found: Mismatches, shown: pd.DataFrame, chosen: tuple[str, str | None] | None) -> None:
     marked = [pair_id(chosen[0], chosen[1])] if chosen is not None and chosen[1] is not None else None
     labels = Labels(predicted=found.unit, observed=found.eqtls.unit, model=found.model)
-    figure = quadrants(shown, labels=labels, names=found.genes["name"], selected=marked)
+    bars = bool(st.session_state.get("quadrant_bars", False))
+    figure = quadrants(shown, labels=labels, names=found.genes["name"], selected=marked, bars=bars)
     figure.update_layout(dragmode="zoom")  # with another one, clicks select nothing
     figure.update_traces(selector={"mode": "markers"}, selected_marker_size=13, unselected_marker_opacity=0.7)
     show_chart(
         figure, _QUADRANTS, f"Effects of ALT by {found.model} against eQTL slopes, a point a gene and variant",
         on_select=partial(_point_clicked, view, marked), modes=("points",),
     )  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.toggle(
+            "Error bars", key="quadrant_bars", persist_state="session",
+            help=f"Of up to {BARS} pairs: 95% interval of the slope, noise of the effect. The chosen pair always has "
+            "its bars, and each label has the numbers.",
+        )  # fmt: skip
+        st.caption("Click a point for its evidence.", width="content")
 
 
 def _point_clicked(view: View, marked: list[str] | None) -> None:
@@ -151,13 +162,20 @@ def _strip(found: Mismatches) -> None:
             "Of", list(_SETS), key="strip_set", format_func=lambda s: _SETS[s], persist_state="session", width=140,
             help="  \n".join(f"**{_SETS[name]}**: {SETS[name]}" for name in _SETS),
         )  # fmt: skip
-        by = st.selectbox("By", list(_STRATA), key="strip_by", persist_state="session", width=140)
-    accuracy = direction_accuracy(found.variants, which or "decided")
+        by = st.selectbox(
+            "By", [name for name in _STRATA if name != "Population" or populations(found.variants)], key="strip_by",
+            persist_state="session", width=140,
+        )  # fmt: skip
+    accuracy = found.accuracy(which or "decided")
     strata = accuracy[accuracy["by"].isin(["all", _STRATA[by or "Distance"]])]
     given = published_directions()
     given = given[given["figure"] == _PUBLISHED.get(which or "decided", "eQTL direction")]
-    figure = direction_strip(strata, model=found.model, published=given, unit=found.unit,
-                             title="Direction accuracy", lines=["all genes, whatever the filters"])  # fmt: skip
+    lines = ["all genes, whatever the filters"]
+    if by == "Population":
+        again = "eQTLs are those of everybody" if which == "drivers" else "the same eQTLs, if they are eQTLs there too"
+        lines += [f"within each population of at least {RULES.fewest_people} people: {again}"]
+    figure = direction_strip(strata, model=found.model, published=given, unit=found.unit, title="Direction accuracy",
+                             lines=lines)  # fmt: skip
     show_chart(figure, "strip", f"Share of eQTLs whose direction {found.model} has right")
 
 

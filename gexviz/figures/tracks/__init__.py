@@ -1,5 +1,6 @@
 """Tracks of the locus figure: small components that share one genomic axis, each a file."""
 
+from gexviz.figures.tracks.association import AssociationTrack
 from gexviz.figures.tracks.attribution import AttributionTrack
 from gexviz.figures.tracks.base import MARKS, Drawn, Region, Track
 from gexviz.figures.tracks.difference import DifferenceTrack
@@ -9,9 +10,11 @@ from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.figures.tracks.motifs import MotifTrack
 from gexviz.figures.tracks.user import UserTrack
 from gexviz.figures.tracks.variants import VariantTrack
+from gexviz.figures.tracks.weights import WeightTrack
 
 __all__ = [
     "MARKS",
+    "AssociationTrack",
     "AttributionTrack",
     "DifferenceTrack",
     "Drawn",
@@ -23,4 +26,5 @@ __all__ = [
     "Track",
     "UserTrack",
     "VariantTrack",
+    "WeightTrack",
 ]
