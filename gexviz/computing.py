@@ -63,7 +63,8 @@ def _predict_people(study: Study, opened: Model, model: str, locus: GeneLocus) -
     if isinstance(opened, PredictsDosages):
         begin, end = opened.cis_region(locus)
         variants, dosages = study.cohort.genotypes.read(locus.contig, begin, end, samples).dosages()
-        return prediction.predict_dosages(opened, locus, variants, dosages)
+        predicted = prediction.predict_dosages(opened, locus, variants, dosages)
+        return predicted.reason or predicted
     if isinstance(opened, KnowsPredictions):
         known = opened.known_predictions(locus).reindex(samples)
         if known["value"].isna().all():

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
+from fusion_files import objects_of, write_list, write_objects
 from safetensors.torch import save_file
 from test_xpresso import write_checkpoint
 
@@ -40,6 +41,27 @@ def predictdb(folder: Path, seed: int) -> dict[str, Any]:
     path.unlink(missing_ok=True)
     fill_predictdb(path, {"weights": weights, "extra": pd.DataFrame({"gene": GENES, "genename": ["A", "B"]})})
     return {"family": "predictdb", "weights": path.name}
+
+
+def fusion(folder: Path, seed: int) -> dict[str, Any]:
+    """Five models a gene, of which the elastic net has the least p; A1 is REF of one variant."""
+    rng = np.random.default_rng(seed)
+    files = {}
+    for gene in GENES:
+        snps = pd.DataFrame(
+            {
+                "contig": 1,
+                "id": [variant_id(gene, name) for name in ("snv", "other")],
+                "position": [1, 2],
+                "a1": [VARIANTS["snv"][2], VARIANTS["other"][1]],
+                "a2": [VARIANTS["snv"][1], VARIANTS["other"][2]],
+            }
+        )
+        weights = pd.DataFrame(rng.normal(size=(2, 5)), columns=["lasso", "enet", "blup", "bslmm", "top1"])
+        p = {"lasso": 0.1, "enet": 1e-4, "blup": 0.5, "bslmm": np.nan, "top1": 0.01}
+        files[gene] = f"weights/{gene}.wgt.RDat"
+        write_objects(folder / files[gene], objects_of(snps, weights, p))
+    return {"family": "fusion", "weights": write_list(folder / "panel.pos", files).name}
 
 
 def xpresso(folder: Path, seed: int) -> dict[str, Any]:
@@ -81,6 +103,7 @@ def table(folder: Path, seed: int) -> dict[str, Any]:
 
 FAMILIES: dict[str, Builder] = {
     "predictdb": predictdb,
+    "fusion": fusion,
     "xpresso": xpresso,
     "cnn": cnn,
     "cnn, both strands": cnn_of_both_strands,

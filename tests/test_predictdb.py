@@ -111,10 +111,10 @@ def test_reads_every_generation(tmp_path, generation, index):
     model = opened(write_db(tmp_path / "a.db", weights, extra, name, index))
     found = model.predict_dosages(GENE, VARIANTS, DOSAGES)
     np.testing.assert_allclose(found.values, 0.5 * np.array([0, 1, 2, 1]) - (2 - np.array([2, 1, 0, 0])))
-    assert model.file.extra.loc[GENE.id, "n_snps_in_model"] == 2
-    assert model.file.extra.loc[GENE.id, "pred_perf_r2"] == 0.2
+    assert model.source.extra.loc[GENE.id, "n_snps_in_model"] == 2
+    assert model.source.extra.loc[GENE.id, "pred_perf_r2"] == 0.2
     assert model.spec.genome == ("GRCh37" if generation == "varID" else None)
-    assert model.file.weights("ENSG9").empty
+    assert model.source.weights("ENSG9").empty
 
 
 @pytest.mark.parametrize(

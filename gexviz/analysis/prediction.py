@@ -30,11 +30,14 @@ class GenePrediction(NamedTuple):
     facts : dict
         ``distinct`` and ``chromosomes`` (sequence models; `distinct` of them were run), with the haplotypes' counts; or
         ``share``, ``share_absolute``, ``weights`` and a count of each status (dosage models).
+    reason : str or None
+        Why there is no prediction, where only a closer look at the gene's weights could tell.
     """
 
     values: np.ndarray
     haplotypes: np.ndarray | None
     facts: dict[str, Any]
+    reason: str | None = None
 
 
 def predict_sequences(model: PredictsSequences, sequences: np.ndarray) -> np.ndarray:
@@ -118,7 +121,7 @@ def predict_dosages(
         "share_absolute": float(predicted.share_absolute),
         **{str(status): int(number) for status, number in statuses.items()},
     }
-    return GenePrediction(np.asarray(predicted.values, dtype=np.float64), None, facts)
+    return GenePrediction(np.asarray(predicted.values, dtype=np.float64), None, facts, predicted.reason)
 
 
 def _in_batches(model: PredictsSequences, shape: tuple[int, ...], encoded: Callable[[slice], np.ndarray]) -> np.ndarray:

@@ -105,12 +105,15 @@ class DosagePrediction(NamedTuple):
         Part of the weights that the cohort has, counted (0 to 1).
     share_absolute : float
         The same, each weight counted by its absolute size.
+    reason : str or None
+        Why there is no prediction, where the gene's own file has to be read to know; all values are NaN then.
     """
 
     values: np.ndarray
     weights: pd.DataFrame
     share: float
     share_absolute: float
+    reason: str | None = None
 
 
 class Model(Protocol):

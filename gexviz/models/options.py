@@ -39,6 +39,27 @@ class PredictDBOptions(ModelOptions):
     window: int = Field(1_000_000, ge=1, le=100_000_000)
 
 
+class FusionOptions(ModelOptions):
+    """``fusion``: FUSION's ``.wgt.RDat`` files, listed in a ``.pos`` file.
+
+    Attributes
+    ----------
+    weights : Path
+        The ``.pos`` file; the files that it names are in its folder.
+    model : {"best", "top1", "blup", "bslmm", "lasso", "enet"}
+        ``best``: of each gene, the one with the least cross-validated p.
+    genome : str, optional
+        Build of the weights' positions; if given, variants are found by position, else by their ids alone.
+    window : int
+        bp on each side of the gene whose variants may have weights.
+    """
+
+    weights: Path
+    model: Literal["best", "top1", "blup", "bslmm", "lasso", "enet"] = "best"
+    genome: str | None = None
+    window: int = Field(1_000_000, ge=1, le=100_000_000)
+
+
 class XpressoOptions(ModelOptions):
     """``xpresso``: a published Keras checkpoint of Xpresso.
 

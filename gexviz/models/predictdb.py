@@ -16,123 +16,29 @@ from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.files import written_whole
 from gexviz.models import out_of_fold as sidecar
-from gexviz.models.base import DosagePrediction, GeneLocus, ModelSpec
-from gexviz.models.harmonise import harmonise, parse_variant
+from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.harmonise import parse_variant
 from gexviz.models.options import PredictDBOptions
 from gexviz.models.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
 from gexviz.models.predictdb_file import PredictDBFile, fill_predictdb
+from gexviz.models.weighted import WeightsModel
 
 if TYPE_CHECKING:
     from gexviz.analysis.linear_tables import LinearTables
 
-__all__ = ["PredictDBModel", "TrainedPredictDBModel", "open_model", "sidecar_of", "write_out_of_fold",
+__all__ = ["TrainedPredictDBModel", "open_model", "sidecar_of", "write_out_of_fold",
            "write_predictdb", "write_trained"]  # fmt: skip
 
 DIGEST = "weights_digest"
 
 
-class PredictDBModel:
-    """Weights of a PredictDB file.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-        With ``input="dosage"``.
-    file : PredictDBFile
-    window : int
-        bp on each side of a gene whose variants may have weights.
-    """
-
-    def __init__(self, spec: ModelSpec, file: PredictDBFile, window: int) -> None:
-        self.spec = spec
-        self.file = file
-        self.window = window
-
-    def unavailable(self, gene: GeneLocus) -> str | None:
-        """Say why a gene can't be served: it has no weights, or several genes of the file go by its name."""
-        found = self._names_of(gene)
-        if len(found) > 1:
-            return "several genes of the file: " + ", ".join(found)
-        return None if found else "no weights for this gene"
-
-    def fingerprint(self) -> dict[str, str]:
-        """Content hash of the file, and the window."""
-        return {"weights": self._digest, "window": str(self.window)}
-
-    def cis_region(self, gene: GeneLocus) -> tuple[int, int]:
-        """The window around the gene's body (as PredictDB's pipelines have it) and its TSS, 0-based half-open."""
-        begin, end = min(gene.start, gene.tss), max(gene.end, gene.tss + 1)
-        return max(0, begin - self.window), end + self.window
-
-    def predict_dosages(self, gene: GeneLocus, variants: pd.DataFrame, dosages: np.ndarray) -> DosagePrediction:
-        """Sum weight times dosage of the effect allele.
-
-        Parameters
-        ----------
-        gene : GeneLocus
-        variants : DataFrame
-            One row an ALT allele: ``variant``, ``id``, ``position`` (0-based), ``ref``, ``alt``.
-        dosages : ndarray, shape (n_variants, n_samples)
-            ALT copies; NaN where the call is missing: the cohort's mean dosage stands in. Where the effect allele is
-            REF, its dosage is 2 - ALT copies, as MetaXcan has it.
-
-        Returns
-        -------
-        DosagePrediction
-            ``weights`` has two columns more, ``flipped`` and ``complement``; see
-            :func:`gexviz.models.harmonise.harmonise`.
-            All values are NaN if the cohort has none of the variants.
-
-        Raises
-        ------
-        GexvizError
-            For a gene that :meth:`unavailable` names.
-        """
-        weights = self.file.weights(self._name_of(gene))
-        found = harmonise(weights, variants)
-        uncalled = found["row"].isin(np.flatnonzero(~np.isfinite(dosages).any(axis=1)))
-        found = found.assign(row=found["row"].mask(uncalled, -1), status=found["status"].mask(uncalled, "missing"))
-        there = (found["row"] >= 0).to_numpy()
-        rows, flipped = found["row"].to_numpy()[there], found["flipped"].to_numpy()[there]
-        copies = _filled(np.asarray(dosages, float)[rows])
-        weight = weights["weight"].to_numpy()
-        values = weight[there] @ np.where(flipped[:, None], 2.0 - copies, copies)
-        size = np.abs(weight)
-        return DosagePrediction(
-            values=values if there.any() else np.full(dosages.shape[1], np.nan),
-            weights=_described(weights, found, variants),
-            share=float(there.mean()) if len(there) else 0.0,
-            share_absolute=float(size[there].sum() / size.sum()) if size.any() else 0.0,
-        )
-
-    @cached_property
-    def _digest(self) -> str:
-        return file_digest(self.file.path)
-
-    def _names_of(self, gene: GeneLocus) -> tuple[str, ...]:
-        """Names of a gene in the file: by its id, else its id without version, else its symbol."""
-        keys = (gene.id, unversioned_id(gene.id), gene.name)
-        return next((self.file.genes[k] for k in keys if k in self.file.genes), ())
-
-    def _name_of(self, gene: GeneLocus) -> str:
-        names = self._names_of(gene)
-        if len(names) != 1:
-            raise GexvizError(
-                f"{gene.id} ({gene.name}): {self.unavailable(gene)}",
-                file=self.file.path,
-                expected="a gene with weights, named by its id (with or without version) or symbol",
-                remedy="choose another gene, or a file that has it",
-            )
-        return names[0]
-
-
-class TrainedPredictDBModel(PredictDBModel):
+class TrainedPredictDBModel(WeightsModel):
     """Weights that were trained on this cohort, with everybody's out-of-fold predictions.
 
     Parameters
     ----------
     spec, file, window
-        As for :class:`PredictDBModel`.
+        As for :class:`gexviz.models.weighted.WeightsModel`; `file` is its source.
     left_out : Path
         The file of out-of-fold predictions.
     """
@@ -144,7 +50,7 @@ class TrainedPredictDBModel(PredictDBModel):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the paths: locks don't cross processes."""
-        return type(self), (self.spec, self.file, self.window, self.left_out)
+        return type(self), (self.spec, self.source, self.window, self.left_out)
 
     def fingerprint(self) -> dict[str, str]:
         """Content hashes of both files, and the window."""
@@ -188,36 +94,7 @@ class TrainedPredictDBModel(PredictDBModel):
         return file_digest(self.left_out)
 
 
-def _filled(dosages: np.ndarray) -> np.ndarray:
-    """Put each variant's mean in the place of missing calls."""
-    missing = np.isnan(dosages)
-    if not missing.any():
-        return dosages
-    return np.where(missing, np.nanmean(dosages, axis=1, keepdims=True), dosages)
-
-
-def _described(weights: pd.DataFrame, found: pd.DataFrame, variants: pd.DataFrame) -> pd.DataFrame:
-    """The table of weights, turned to the cohort's alleles where it has the variant."""
-    there = (found["row"] >= 0).to_numpy()
-    rows = found["row"].to_numpy()[there]
-    own = weights["varID"].where(weights["varID"] != "", weights["rsid"])
-    columns = {"variant": own, "ref": weights["ref_allele"], "alt": weights["eff_allele"]}
-    table = pd.DataFrame({name: column.to_numpy(object) for name, column in columns.items()})
-    for name in columns:
-        table.loc[there, name] = variants[name].to_numpy(object)[rows]
-    sign = np.where(found["flipped"] & there, -1.0, 1.0)
-    table = table.assign(
-        rsid=weights["rsid"].to_numpy(object),
-        position=found["position"].to_numpy(),
-        weight=weights["weight"].to_numpy() * sign,
-        status=found["status"].to_numpy(object),
-        flipped=found["flipped"].to_numpy(),
-        complement=found["complement"].to_numpy(),
-    )
-    return table[["variant", "rsid", "position", "ref", "alt", "weight", "status", "flipped", "complement"]]
-
-
-def open_model(name: str, options: PredictDBOptions) -> PredictDBModel:
+def open_model(name: str, options: PredictDBOptions) -> WeightsModel:
     """Open a PredictDB file, with the out-of-fold predictions beside it if there are any.
 
     Parameters
@@ -229,7 +106,7 @@ def open_model(name: str, options: PredictDBOptions) -> PredictDBModel:
 
     Returns
     -------
-    PredictDBModel
+    WeightsModel
         A :class:`TrainedPredictDBModel` where there are out-of-fold predictions.
 
     Raises
@@ -256,7 +133,7 @@ def open_model(name: str, options: PredictDBOptions) -> PredictDBModel:
         verified="weights are summed as MetaXcan sums them; training equals PredictDB's steps with R's glmnet",
     )
     if left_out is None:
-        return PredictDBModel(spec, file, options.window)
+        return WeightsModel(spec, file, options.window)
     _check_pair(options.weights, left_out)
     return TrainedPredictDBModel(spec, file, options.window, left_out)
 

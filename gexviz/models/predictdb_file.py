@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from gexviz.cohort.genes import unversioned
+from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 
 REMEDY = "get a PredictDB file (predictdb.org), or train one: gexviz train linear STUDY --out enet.db"
@@ -83,6 +84,11 @@ class PredictDBFile:
             if plain != gene:
                 names[plain] = (*names.get(plain, ()), gene)
         return names | {gene: (gene,) for gene in found}
+
+    @cached_property
+    def digest(self) -> str:
+        """Content hash of the file."""
+        return file_digest(self.path)
 
     def weights(self, gene: str) -> pd.DataFrame:
         """Weights of one gene.

@@ -18,7 +18,14 @@ from pydantic import ValidationError
 from gexviz.config import StudyConfig
 from gexviz.errors import GexvizError
 from gexviz.models.base import Model
-from gexviz.models.options import CnnOptions, ModelOptions, PredictDBOptions, TableOptions, XpressoOptions
+from gexviz.models.options import (
+    CnnOptions,
+    FusionOptions,
+    ModelOptions,
+    PredictDBOptions,
+    TableOptions,
+    XpressoOptions,
+)
 
 ENTRY_POINTS = "gexviz.models"
 """Group of entry points; each names a module with a class ``Options`` and a function ``open_model(name, options)``."""
@@ -43,6 +50,7 @@ class Family(NamedTuple):
 
 _BUILT_IN = {
     "predictdb": Family(PredictDBOptions, "gexviz.models.predictdb"),
+    "fusion": Family(FusionOptions, "gexviz.models.fusion"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
     "table": Family(TableOptions, "gexviz.models.table"),
