@@ -58,6 +58,7 @@ def running(
     log: Path | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path = ROOT,
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Start any script as the app is started; stop it at the end.
 
@@ -75,10 +76,10 @@ def running(
         Added to this process's.
     folder : Path
         Where it is started.
+    port : int, optional
+        Any free one if not given.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port),
                "--server.headless", "true", *options, "--", *arguments]  # fmt: skip
     path = next((word.split("=", 1)[1].strip("/") for word in options if word.startswith("--server.baseUrlPath=")), "")
@@ -93,6 +94,13 @@ def running(
         finally:
             server.terminate()
             server.wait(timeout=20)
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def _until_healthy(server: subprocess.Popen, address: str) -> None:

@@ -17,7 +17,7 @@ from gexviz.ui.copy_link import copy_link
 from gexviz.ui.gene_box import gene_box
 from gexviz.ui.jobs import Jobs, where_it_failed
 from gexviz.ui.links import Selection
-from gexviz.ui.login import gate
+from gexviz.ui.login import account, gate
 from gexviz.ui.messages import error_block, plain, unknown_block
 from gexviz.ui.opening import Opened, all_jobs, open_study, reopen, unopened_study
 from gexviz.ui.preflight import preflight
@@ -182,6 +182,7 @@ def _header(page: str, view: View) -> None:
         for name, (path, icon) in PAGES.items():
             label = f"**{name}**" if name == page else name
             st.page_link(path, label=label, icon=icon, query_params=selection.query())
+        account()
     if page == "Session":
         return
     model, linear, gene, keep, link = st.columns([4, 4, 6, 3, 2], vertical_alignment="bottom", gap="small")

@@ -40,6 +40,12 @@ def gate() -> None:
         st.stop()
 
 
+def account() -> None:
+    """Offer to log out, to a reader who is logged in."""
+    if st.user.get("is_logged_in", False):
+        st.button("Log out", icon=":material/logout:", type="tertiary", on_click=st.logout)
+
+
 def may_enter(user: Mapping[str, Any], people: Iterable[str] | None) -> bool:
     """Whether somebody who is logged in may see the pages.
 
