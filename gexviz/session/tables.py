@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from gexviz.lazy import lazy
-from gexviz.session import parquet_pages
 from gexviz.session.contents import TABLES
+from gexviz.session.parquet import Described, described
 from gexviz.session.refusing import quoted, refused
+from gexviz.session.thrift import Unexpected
 
 pa = lazy("pyarrow")
 pc = lazy("pyarrow.compute")
@@ -37,7 +38,6 @@ NUMBERS = frozenset(
 """Columns that hold numbers in every table."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_NUMERIC = {"BOOLEAN", "INT32", "INT64", "FLOAT", "DOUBLE"}
 _EXPECTED = "a table as gexviz writes it: plain columns, not packed (docs/session.md)"
 
 
@@ -81,9 +81,7 @@ def table_of(content: bytes, name: str, member: str) -> pd.DataFrame:
         For what is no plain Parquet table, too large, lacks a column, or holds other than numbers and text.
     """
     try:
-        footer = pq.read_metadata(pa.BufferReader(content))
-        text = _text_columns(footer, name, member)
-        parquet_pages.refuse_unusual(content, footer, member)
+        text = _text_columns(described(content), name, member)
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=text)
         arrow = file.read(use_threads=False, use_pandas_metadata=False)
         arrow.validate(full=True)
@@ -91,31 +89,24 @@ def table_of(content: bytes, name: str, member: str) -> pd.DataFrame:
             column: _texts(values, column, member) if column in text else _numbers(values, column, member)
             for column, values in zip(arrow.column_names, arrow.columns, strict=True)
         }
+    except Unexpected as error:
+        raise refused(f"the table is none of gexviz's: it has {error}", member, expected=_EXPECTED) from None
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         raise refused(f"the table can't be read ({type(error).__name__})", member, expected=_EXPECTED) from None
     return pd.DataFrame(columns, columns=arrow.column_names)
 
 
-def _text_columns(footer: Any, name: str, member: str) -> list[str]:
-    """The columns of text, after a look at what the footer tells of all."""
-    schema = [footer.schema.column(i) for i in range(footer.num_columns)]
-    _refuse_other_columns([column.path for column in schema], name, member)
-    if footer.metadata:
-        raise refused("the table carries instructions for its reader", member, expected=_EXPECTED)
-    if footer.num_rows > MOST_ROWS or footer.num_rows * footer.num_columns > MOST_CELLS:
-        size = f"{footer.num_rows:,} rows of {footer.num_columns:,} columns"
+def _text_columns(table: Described, name: str, member: str) -> list[str]:
+    """The columns of text, after a look at all of them."""
+    _refuse_other_columns(list(table.columns), name, member)
+    if table.rows > MOST_ROWS or table.rows * len(table.columns) > MOST_CELLS:
+        size = f"{table.rows:,} rows of {len(table.columns):,} columns"
         raise refused(f"the table has {size}", member, expected=f"at most {MOST_ROWS:,} rows, {MOST_CELLS:,} cells")
-    text = []
-    for column in schema:
-        is_text = column.physical_type == "BYTE_ARRAY" and str(column.logical_type) == "String"
-        nested = column.max_repetition_level or column.max_definition_level > 1 or column.name != column.path
-        plain = is_text or (column.physical_type in _NUMERIC and str(column.logical_type).startswith(("None", "Int(")))
-        if nested or not plain or (column.name in TEXT and not is_text) or (column.name in NUMBERS and is_text):
-            kind = "numbers" if column.name in NUMBERS else "text" if column.name in TEXT else "numbers or text"
-            raise refused(f"the column {quoted(column.path)} is of a wrong kind", member, expected=kind)
-        if is_text:
-            text.append(column.name)
-    return text
+    for column, kind in table.columns.items():
+        if (column in TEXT and kind != "text") or (column in NUMBERS and kind != "number"):
+            expected = "text" if column in TEXT else "numbers"
+            raise refused(f"the column {column} is of a wrong kind", member, expected=expected)
+    return [column for column, kind in table.columns.items() if kind == "text"]
 
 
 def _refuse_other_columns(columns: list[Any], name: str, member: str) -> None:
