@@ -218,9 +218,9 @@ def _mark_quadrants(figure: go.Figure, values: _Values) -> None:
         figure.add_shape(
             type="rect", **ends, fillcolor=theme.VERMILLION, opacity=0.06, line={"width": 0}, layer="below"
         )
-    for up in (-reach[1], reach[1]):
-        edge = {"color": theme.AXIS, "width": 1, "dash": "dot"}
-        figure.add_shape(type="line", x0=-reach[0], x1=reach[0], y0=up, y1=up, line=edge, layer="below")
+    for edge in (-reach[1], reach[1]):
+        dots = {"color": theme.AXIS, "width": 1, "dash": "dot"}
+        figure.add_shape(type="line", x0=-reach[0], x1=reach[0], y0=edge, y1=edge, line=dots, layer="below")
     corners = [
         (1, 1, "both: ALT raises"),
         (-1, 1, "people: ALT raises<br>model: ALT lowers"),
