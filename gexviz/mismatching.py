@@ -90,6 +90,17 @@ def compare_directions(
     return _assembled(study, model, eqtls, found)
 
 
+def stored_comparison(
+    study: Study, model: str, linear: str | None = None, *, permutations: int = PERMUTATIONS
+) -> Mismatches | None:
+    """The same of the whole study and the cohort's own eQTLs, from what is stored; None if it is to be made (again)."""
+    _check_models(study, model, linear)
+    found = study.results.parts(_key(study, model, linear, permutations))
+    if not found:
+        return None
+    return _assembled(study, model, map_eqtls(study, study.loci(), permutations=permutations), found)
+
+
 def stored_genes(
     study: Study, model: str, linear: str | None = None, *, permutations: int = PERMUTATIONS
 ) -> pd.DataFrame | None:
@@ -216,7 +227,7 @@ def _assembled(study: Study, model: str, eqtls: Eqtls, found: Mapping[str, Part]
     unserved = pd.Series(facts["unserved"], name="reason", dtype=object)
     about = study.spec(model).scale, RULES, study.cohort.reference
     return Mismatches(
-        model, facts["linear"], variants, genes, summary, eqtls, unserved, *about, notes=tuple(facts["notes"])
+        model, facts["linear"], variants, genes, summary, eqtls, unserved, *about, notes=(*facts["notes"], *eqtls.notes)
     )
 
 

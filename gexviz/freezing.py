@@ -1,1 +1,0 @@
-"""What of a study goes into a session, at a level of privacy."""

@@ -1,0 +1,205 @@
+"""What may be told of people when no person may be: the smallest group, how coarse numbers are (docs/privacy.md)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+K = 10
+"""The smallest group of people that anything is told of."""
+
+_SLOPE_PER_SE = 4
+_R_STEP = 0.05
+
+
+def rounded_count(people: float, k: int = K) -> int:
+    """A number of people as it is told: a multiple of `k`.
+
+    The difference of two such numbers never shows that the one group has 1 to `k` - 1 people more than the other.
+    """
+    return math.floor(people / k + 0.5) * k
+
+
+def told_count(people: float, everybody: int, k: int = K) -> int:
+    """The same, but for everybody: how many they are is known."""
+    return everybody if people == everybody else rounded_count(people, k)
+
+
+def grid_step(values: np.ndarray, per_sd: float) -> float:
+    """A round step (1, 2 or 5 times a power of ten), at least one part in `per_sd` of the standard deviation."""
+    known = values[np.isfinite(values)]
+    wanted = float(np.std(known)) / per_sd if len(known) else 0.0
+    if not wanted > 1e-9 * max(1.0, float(np.abs(known).max(initial=0.0))):  # a constant, but for rounding
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return next(n * power for n in (1, 2, 5, 10) if n * power >= wanted * (1 - 1e-9))
+
+
+# -- variants ----------------------------------------------------------------------------------------------------------
+
+
+class Carriers(NamedTuple):
+    """How many people of the study carry each variant.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Index variant: ``carriers`` (people with an ALT call), ``others`` (people with a call and no ALT), and the
+        same of each population, ``carriers_POP``, ``others_POP``.
+    everybody : int
+        People of the study.
+    """
+
+    table: pd.DataFrame
+    everybody: int
+
+    @property
+    def groups(self) -> list[str]:
+        """The populations."""
+        return [name.removeprefix("carriers_") for name in map(str, self.table) if name.startswith("carriers_")]
+
+    def enough(self, k: int = K) -> pd.Index:
+        """Variants that at least `k` people carry and at least `k` don't."""
+        table = self.table
+        return table.index[(table["carriers"] >= k) & (table["others"] >= k)]
+
+    def enough_everywhere(self, k: int = K) -> pd.Index:
+        """The same within each population: what is told of all but one, and of everybody, tells of the last one."""
+        return self.table.index[(self.table >= k).all(axis=1)]
+
+
+_LEFT_OUT = frozenset(
+    {"alt_count", "chromosomes", "df", "effect_max", "effect_min", "missing", "n", "n_backgrounds", "t"}
+)
+_DECIMALS = {"frequency": 2, "maf": 2, "share": 2, "running_r": 2, "rise": 2, "own_r": 2, "posterior": 2}
+_DIGITS = {"effect_mean": 3, "effect_sd": 3, "deep_mean": 3}
+_LINKAGE = ("r_lead", "ld_lead", "ld_best_opposite")
+_P = ("p", "q", "own_p")
+_OTHER_VARIANTS = ("signal", "rival")
+_OF_POPULATION = ("frequency", "slope", "se", "p")
+
+
+def coarse_variants(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.DataFrame:
+    """What may be told of variants, of any table with a row a variant.
+
+    Variants with fewer than `k` carriers, or fewer than `k` others, are left out. Frequencies, effects over haplotypes,
+    slopes, p and linkage are rounded, so that of two variants that nearly the same people carry the numbers don't tell
+    of the few who carry one. What is told within populations is told if it may be in each.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Column ``variant``.
+    carriers : Carriers
+        Of all of its variants.
+    k : int
+
+    Returns
+    -------
+    DataFrame
+        With a default index.
+    """
+    enough = carriers.enough(k)
+    kept = table[table["variant"].isin(enough)].reset_index(drop=True)
+    kept = kept.drop(columns=[name for name in kept if name in _LEFT_OUT])
+    everywhere = kept["variant"].isin(carriers.enough_everywhere(k))
+    groups = carriers.groups
+    changed: dict[str, Any] = {}
+    for suffix in ("", *(f"_{group}" for group in groups)):
+        changed |= _coarse_slopes(kept, suffix)
+        for name in _P if not suffix else ("p",):
+            if f"{name}{suffix}" in kept:
+                changed[f"{name}{suffix}"] = coarse_p(kept[f"{name}{suffix}"])
+    for name, decimals in _DECIMALS.items():
+        changed |= {c: kept[c].round(decimals) for c in kept if c == name or c in {f"{name}_{g}" for g in groups}}
+    changed |= {name: _significant(kept[name], digits) for name, digits in _DIGITS.items() if name in kept}
+    changed |= {name: (kept[name] / _R_STEP).round() * _R_STEP for name in _LINKAGE if name in kept}
+    if "carriers" in kept:
+        changed["carriers"] = kept["variant"].map(carriers.table["carriers"]).map(lambda n: rounded_count(n, k))
+    for name in _OTHER_VARIANTS:
+        if name in kept:
+            changed[name] = kept[name].where(kept[name].isin(enough) | (kept[name] == ""), "a rare variant")
+    told = kept.assign(**changed)
+    within = [f"{name}_{group}" for name in _OF_POPULATION for group in groups]
+    return told.assign(**{name: told[name].where(everywhere) for name in within if name in told})
+
+
+def _coarse_slopes(table: pd.DataFrame, suffix: str) -> dict[str, pd.Series]:
+    """Slopes on a grid of a quarter of their standard error, which has two digits."""
+    if f"slope{suffix}" not in table:
+        return {}
+    slope, error = table[f"slope{suffix}"], table[f"se{suffix}"]
+    coarse = _significant(error, 2)
+    return {f"se{suffix}": coarse, f"slope{suffix}": (slope / error * _SLOPE_PER_SE).round() / _SLOPE_PER_SE * coarse}
+
+
+def coarse_p(p: pd.Series) -> pd.Series:
+    """Two-sided p on a grid of a quarter of a standard error, as slopes are."""
+    z = stats.norm.isf(p.astype(np.float64).clip(lower=1e-300) / 2)
+    return pd.Series(2 * stats.norm.sf(np.round(z * _SLOPE_PER_SE) / _SLOPE_PER_SE), p.index, name=p.name)
+
+
+def _significant(values: pd.Series, digits: int) -> pd.Series:
+    return values.map(lambda value: float(f"{value:.{digits}g}"), na_action="ignore").astype(np.float64)
+
+
+# -- genes and models --------------------------------------------------------------------------------------------------
+
+_OF_SOME = frozenset({"mean_observed", "mean_predicted", "r2"})
+_MAIN = ("main_driver", "main_class", "main_supported", "main_sign_predicts_r")
+_LEAD = ("lead", "lead_class")
+_SHARED = {"inside": 2, "r_deep": 3, "r_deep_low": 3, "r_deep_high": 3, "r_linear": 3, "r_linear_low": 3,
+           "r_linear_high": 3, "pearson": 3, "pearson_low": 3, "pearson_high": 3, "spearman": 3}  # fmt: skip
+
+
+def coarse_genes(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.DataFrame:
+    """What may be told of genes: correlations of `k` people or more; no means, as two of them can be subtracted.
+
+    Of a gene's main driver and lead nothing is told if too few people carry it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``n``; columns of :func:`gexviz.analysis.evaluation.evaluate_genes` or of
+        :func:`gexviz.analysis.verdicts.gene_verdicts`.
+    carriers : Carriers
+        Of the variants that it names.
+    k : int
+    """
+    told = table.drop(columns=[name for name in table if name in _OF_SOME])
+    people = told["n"].astype("Float64").fillna(0)
+    numbers = [str(name) for name in told.select_dtypes("number") if name != "n"]
+    told = told.assign(**{name: told[name].where(people >= k) for name in numbers})
+    told["n"] = people.map(lambda n: told_count(n, carriers.everybody, k) if n >= k else 0).astype("int64")
+    told = told.assign(**{name: told[name].round(digits) for name, digits in _SHARED.items() if name in told})
+    enough = carriers.enough(k)
+    for name, columns in (("main_driver", _MAIN), ("lead", _LEAD)):
+        if name in told:
+            hidden = told[name].notna() & (told[name] != "") & ~told[name].isin(enough)
+            told[list(columns)] = told[list(columns)].astype(object).mask(hidden, None)
+    return told
+
+
+def coarse_benchmark(table: pd.DataFrame, everybody: int, k: int = K) -> pd.DataFrame:
+    """What may be told of the benchmark: nothing over fewer than `k` people."""
+    of_people = table["unit"].eq("people") if "unit" in table else pd.Series(data=True, index=table.index)
+    few = of_people & (table["n"] < k)
+    told = table.assign(n=[told_count(n, everybody, k) if p else n for n, p in zip(table["n"], of_people, strict=True)])
+    return told.assign(**{name: told[name].mask(few) for name in ("value", "low", "high")})
+
+
+# -- people under other names ------------------------------------------------------------------------------------------
+
+
+def folded(populations: pd.Series, k: int = K, other: str = "other") -> pd.Series:
+    """Put populations of fewer than `k` people together, and the smallest of the others if they are still too few."""
+    counts = populations.value_counts().sort_values(kind="stable")
+    small = list(counts.index[counts < k])
+    left = [name for name in counts.index if name not in small]
+    while small and left and counts[small].sum() < k:
+        small.append(left.pop(0))
+    return populations.where(~populations.isin(small), other)
