@@ -39,13 +39,16 @@ from gexviz.tasks import Executor, Progress, Task, run
 
 if TYPE_CHECKING:
     from gexviz.analysis.eqtl_settings import EqtlSettings
+    from gexviz.freezing.sharing import Saved
     from gexviz.mapping import Eqtls, FromElsewhere
-    from gexviz.mismatching import Mismatches
+    from gexviz.mismatches import Mismatches
+    from gexviz.session.contents import Level, Note, Page, View
 
 checking = lazy("gexviz.checking")
 evaluating = lazy("gexviz.evaluating")
 mapping = lazy("gexviz.mapping")
 mismatching = lazy("gexviz.mismatching")
+sharing = lazy("gexviz.freezing.sharing")
 training = lazy("gexviz.training")
 
 
@@ -539,6 +542,69 @@ class Study:
         return mismatching.compare_directions(
             self, model, linear, loci, permutations=permutations, elsewhere=elsewhere, progress=progress
         )
+
+    # -- sharing ---------------------------------------------------------------------------------------------------
+
+    def note(self, about: str, text: str, author: str = "") -> Note:
+        """Write a note; it is kept with the study's results, where the app shows it, too.
+
+        Parameters
+        ----------
+        about : str
+            A gene (id or symbol), a variant (contig:pos:ref:alt) or a region (contig:start-end), both 1-based.
+        text : str
+        author : str
+            As you want to be named.
+        """
+        return sharing.add_note(self, about, text, author)
+
+    def keep_view(self, page: Page, gene: str | None = None, **fields: Any) -> View:
+        """Keep a view for the session, as the app's button does.
+
+        Parameters
+        ----------
+        page : {"overview", "gene", "locus", "mismatches"}
+        gene : str, optional
+            Id or symbol.
+        **fields
+            Others of :class:`gexviz.session.contents.View`: ``title``, ``text``, ``model``, ``linear``, ``variant``,
+            ``variants``, ``region``, ``method``, ``filters``.
+        """
+        return sharing.add_view(self, page, gene, fields)
+
+    def save(
+        self,
+        path: str | Path,
+        level: Level = "aggregate",
+        *,
+        confirm: str | None = None,
+        title: str | None = None,
+        compute: bool = False,
+        progress: Progress | None = None,
+    ) -> Saved:
+        """Save what was kept (views and notes) with the results that they show, as a file that opens anywhere.
+
+        Without kept views, it holds the overview and the genes of the notes.
+
+        Parameters
+        ----------
+        path : path
+            As ``tango2.gexviz.zip``.
+        level : {"aggregate", "pseudonymous", "full"}
+            Of privacy, see docs/privacy.md. ``full`` also needs the study's name as `confirm`.
+        confirm : str, optional
+        title : str, optional
+            Of the story, in this file.
+        compute : bool
+            Compute what is not stored yet; else it is left out, and the file says so.
+        progress : Progress, optional
+
+        Raises
+        ------
+        GexvizError
+            As :func:`gexviz.freezing.freeze`, and for a file that can't be written.
+        """
+        return sharing.save(self, path, level, confirm=confirm, title=title, compute=compute, progress=progress)
 
     # -- the inner workings ------------------------------------------------------------------------------------------
 
