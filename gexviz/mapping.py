@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 _SECONDS = 1.0
 """Genes are stored about as often as this."""
 
+_FATES = {
+    "monomorphic": "monomorphic",
+    "rare": "too rare",
+    "uncalled": "without a call",
+    "collinear": "explained by the covariates",
+}
+"""Why a variant is not tested (a column of the genes' table), in words."""
+
 _NEAR = 100_000
 """bp between places of a table that are read from the genotypes together."""
 
@@ -70,6 +78,21 @@ class Eqtls:
     unit: str
     left_out: Mapping[str, int] = field(default_factory=dict)
     elsewhere: bool = False
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was left out, how much of it and why, in words."""
+        said = []
+        if self.dropped:
+            said.append(f"covariates that add nothing to the others, left out: {', '.join(self.dropped)}")
+        untested = self.genes.loc[self.genes["reason"] != "", "reason"].value_counts()
+        said += [f"{number:,} gene{'s' * (number > 1)} not tested: {reason}" for reason, number in untested.items()]
+        fates = {name: int(self.genes[name].sum()) for name in _FATES if name in self.genes}
+        counted = ", ".join(f"{number:,} {_FATES[name]}" for name, number in fates.items() if number)
+        if counted:
+            said.append(f"pairs of gene and variant not tested: {counted}")
+        said += [f"{number:,} rows of the table left out: {why}" for why, number in self.left_out.items() if number]
+        return tuple(said)
 
     def __repr__(self) -> str:
         tested = int(self.genes["reason"].eq("").sum())

@@ -87,6 +87,31 @@ def test_a_gene_without_expression_is_named(toml, tmp_path):
         gx.load(less, tmp_path / "results").eqtls(["GENE5"])
 
 
+def test_what_can_not_be_tested_is_named_and_counted(toml, tmp_path):
+    """A constant gene, covariates that add nothing: said in words, and no verdict without a reason."""
+    table = pd.read_csv(toml.parent / "covariates.tsv", sep="\t", index_col=0)
+    table.loc["twice"], table.loc["one"] = 2 * table.loc["age"] + 1, 1.0
+    table.to_csv(tmp_path / "covariates.tsv", sep="\t")
+    expression = pd.read_csv(toml.parent / "expression.tsv", sep="\t", index_col=0)
+    expression.iloc[2] = 4.0
+    expression.to_csv(tmp_path / "expression.tsv", sep="\t")
+    names = {name: str(tmp_path / name) for name in ("covariates.tsv", "expression.tsv")}
+    text = toml.read_text()
+    for name, path in names.items():
+        text = text.replace(f'"{name}"', f'"{path}"')
+    (toml.parent / "poor.toml").write_text(text)
+    found = gx.load(toml.parent / "poor.toml", tmp_path / "results").eqtls(permutations=20)
+    assert found.dropped == ("twice", "one")
+    constant = found.genes.index[2]
+    assert found.genes.at[constant, "reason"] == "constant expression" and constant not in set(found.table["gene"])
+    said = "; ".join(found.notes)
+    assert "add nothing to the others, left out: twice, one" in said
+    assert "1 gene not tested: constant expression" in said
+    counts = found.genes[["monomorphic", "rare", "uncalled", "collinear"]].sum()
+    assert counts.sum() > 0 and all(f"{n:,} " in said for n in counts if n)
+    assert found.table[["slope", "se", "p"]].notna().all(axis=None)
+
+
 def test_independent_signals_begin_with_the_lead(study):
     signals = study.independent_signals(permutations=200)
     lead = study.eqtls(permutations=200).genes.loc["ENSG00000000000.1", "variant"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
+import cohorts
 import pandas as pd
 import pytest
+from test_study import MODELS, write_net
 
 import gexviz as gx
 from gexviz.analysis.mismatch_rules import RULES
@@ -140,3 +142,20 @@ def test_opposite_variants_change_motifs_of_the_grammar(study, found):
     assert opposite["motifs"].str.contains("lost|weaker|gained|stronger").all()
     assert told.loc[~told["in_window"].astype(bool), "motifs"].isna().all()
     assert found.variants.columns.tolist() == [c for c in told if c != "motifs"]
+
+
+def test_a_gene_and_variants_that_can_not_be_tested_have_their_reasons(tmp_path):
+    toml = cohorts.make_study(tmp_path, people=50, models=MODELS)
+    write_net(toml.parent)
+    expression = pd.read_csv(toml.parent / "expression.tsv", sep="\t", index_col=0)
+    expression.iloc[2] = 4.0
+    expression.to_csv(toml.parent / "expression.tsv", sep="\t")
+    found = gx.load(toml).mismatches("net", permutations=20)
+    constant = found.genes.index[found.genes["name"] == "GENE2"][0]
+    row = found.genes.loc[constant]
+    assert row["verdict"] == "undecided" and "r(deep) is undefined (" in row["sentence"]
+    assert "1 gene not tested: constant expression" in "; ".join(found.notes)
+    own = found.variants[found.variants["gene"] == constant]
+    assert own["slope"].isna().all() and set(own["class"]) <= {"unsupported driver"}
+    assert found.genes[["verdict", "sentence"]].notna().all(axis=None)
+    assert found.variants[["class", "sentence"]].notna().all(axis=None)

@@ -80,10 +80,8 @@ def eqtl(
     if found.permuted:
         write_table(_one_based(found.genes.reset_index()), beside(table, "genes"))
     out.print(f"{table}: {found!r}", markup=False)
-    if found.dropped:
-        err.print(f"covariates that add nothing to the others, left out: {', '.join(found.dropped)}", markup=False)
-    for reason, rows in found.genes[found.genes["reason"] != ""].groupby("reason"):
-        err.print(f"{len(rows):,} genes not tested: {reason}", markup=False)
+    for note in found.notes:
+        err.print(note, markup=False)
 
 
 @app.command(epilog="Example: gexviz mismatches study.toml --model xpresso --linear enet --out mismatches.tsv")
@@ -129,8 +127,6 @@ def mismatches(
     show(found.summary[["part", "figure", "count", "n", "value", "low", "high", "published"]])
     for note in found.notes:
         err.print(note, markup=False)
-    for reason, number in found.eqtls.left_out.items():
-        err.print(f"{number:,} rows of {eqtls} left out: {reason}", markup=False)
     for reason, rows in found.unserved.groupby(found.unserved):
         err.print(f"{len(rows):,} genes not served by {model}: {reason}", markup=False)
 
