@@ -61,7 +61,7 @@ def train_linear(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> Trained:
-    """Train elastic nets as PrediXcan does, and write them as a PredictDB file.
+    """Train linear models as PrediXcan does its elastic nets, and write them as a PredictDB file.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Training of PrediXcan's elastic net for one gene (Gamazon et al. 2015), by PredictDB's nested cross-validation.
+"""Training of PrediXcan's elastic net (Gamazon et al. 2015), or another linear method, for one gene, as PredictDB does.
 
 As in PredictDB: covariates are projected out of the expression, not out of the genotypes; what is left is scaled to
 unit variance; the penalty is ``lambda.min`` of a 10-fold cross-validation; performance comes from 5 outer folds, each
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gexviz.analysis.elastic_net import CrossValidation, cross_validate
+from gexviz.analysis.linear_methods import Fit, fit
 from gexviz.analysis.settings import LinearSettings
 from gexviz.lazy import lazy
 
@@ -205,7 +205,7 @@ def _train(data: _Data, rows: np.ndarray, has: np.ndarray, settings: LinearSetti
     residual = _residual(data.y, data.design, data.design, data.y)
     spread = residual.std(ddof=1)
     inner = _draw_folds(len(residual), settings.inner_folds, rng)
-    final = cross_validate(data.x, residual / spread, inner, alpha=settings.alpha)
+    final = fit(data.x, residual / spread, inner, settings)
     used = np.flatnonzero(final.coef)
     everyone, fold_of = np.full(len(has), np.nan), np.full(len(has), -1, np.int8)
     everyone[has], fold_of[has] = predicted / spread, folds
@@ -235,9 +235,9 @@ def _left_out(
     residual = _residual(data.y[train], data.design[train], data.design[train], data.y[train])
     adjusted = _residual(data.y[train], data.design[train], data.design[out], data.y[out])
     folds = _draw_folds(len(residual), settings.inner_folds, rng)
-    fit = cross_validate(data.x[train], residual, folds, alpha=settings.alpha)
+    found = fit(data.x[train], residual, folds, settings)
     # The residual's mean is 0, so this has the intercept in it; an empty model gives 0, not rounding error.
-    return (data.x[out] - data.x[train].mean(axis=0)) @ fit.coef, adjusted
+    return (data.x[out] - data.x[train].mean(axis=0)) @ found.coef, adjusted
 
 
 def _nested(
@@ -271,13 +271,12 @@ def _r2(observed: np.ndarray, predicted: np.ndarray) -> float:
     return float(1.0 - ((observed - predicted) ** 2).sum() / (observed**2).sum())
 
 
-def _final(fit: CrossValidation, x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> dict[str, float]:
+def _final(found: Fit, x: np.ndarray, y: np.ndarray, folds: np.ndarray) -> dict[str, float]:
     """PredictDB's figures of the fit on everybody."""
-    held_out = fit.held_out[:, fit.best]
-    r2 = np.array([_r2(y[folds == f], held_out[folds == f]) for f in np.unique(folds)])
+    r2 = np.array([_r2(y[folds == f], found.held_out[folds == f]) for f in np.unique(folds)])
     return {
-        "lambda_min_mse": fit.lambda_min,
+        "lambda_min_mse": found.penalty,
         "cv_R2_avg": float(r2.mean()),
         "cv_R2_sd": float(r2.std(ddof=1)),
-        "in_sample_R2": _r2(y, fit.predict(x)),
+        "in_sample_R2": _r2(y, found.predict(x)),
     }

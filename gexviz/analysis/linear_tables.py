@@ -181,7 +181,8 @@ def _extra(
         "gene": done.index,
         "genename": about["name"].to_numpy(object),
         "gene_type": about["biotype"].to_numpy(object),
-        "alpha": settings.alpha,
+        "method": settings.method,
+        "alpha": settings.mixing,
         "n_snps_in_window": done["variants"].to_numpy(),
         "n.snps.in.model": done["weights"].to_numpy(),
     }

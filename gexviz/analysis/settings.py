@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gexviz.errors import GexvizError
+
+LinearMethod = Literal["enet", "lasso", "ridge", "top_eqtl"]
 
 MIN_TEST_PEOPLE = 4  # Fisher's z has the variance 1 / (n - 3)
 
 
 @dataclass(frozen=True)
 class LinearSettings:
-    """How elastic nets are trained; the defaults are PredictDB's.
+    """How linear models are trained; the defaults are PredictDB's elastic nets.
 
     Attributes
     ----------
+    method : {"enet", "lasso", "ridge", "top_eqtl"}
+        See :mod:`gexviz.analysis.linear_methods`.
     window : int
         bp on each side of the TSS whose variants may enter.
     maf : float
         Least frequency of a variant's rarer allele in the people of the training.
     alpha : float
-        Share of the lasso penalty, above 0 and at most 1.
+        Share of the lasso penalty in an elastic net, above 0 and at most 1; other methods don't use it.
     outer_folds, inner_folds : int
         Of the nested cross-validation.
     min_people : int
@@ -32,6 +36,7 @@ class LinearSettings:
         Genes whose weights go into the file: those that pass PredictDB's filter, or all that have any.
     """
 
+    method: LinearMethod = "enet"
     window: int = 1_000_000
     maf: float = 0.01
     alpha: float = 0.5
@@ -44,6 +49,7 @@ class LinearSettings:
     def __post_init__(self) -> None:
         """Refuse settings that can't be trained with."""
         checks = [
+            ("method", self.method in get_args(LinearMethod), ", ".join(get_args(LinearMethod))),
             ("window", self.window >= 1, "at least 1 bp"),
             ("maf", 0.0 <= self.maf < 0.5, "0 or more, and below 0.5"),
             ("alpha", 0.0 < self.alpha <= 1.0, "above 0 and at most 1 (1 is the lasso)"),
@@ -56,6 +62,11 @@ class LinearSettings:
         for name, fine, expected in checks:
             if not fine:
                 raise GexvizError(f"{name} = {getattr(self, name)!r} can't be used", place=name, expected=expected)
+
+    @property
+    def mixing(self) -> float:
+        """Share of the lasso penalty: 1 for the lasso, 0 for ridge, NaN where there is no penalty."""
+        return {"enet": self.alpha, "lasso": 1.0, "ridge": 0.0, "top_eqtl": float("nan")}[self.method]
 
     def as_dict(self) -> dict[str, Any]:
         """All settings by name."""

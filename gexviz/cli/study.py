@@ -10,7 +10,7 @@ import pandas as pd
 import rich.text
 import typer
 
-from gexviz.analysis.settings import LinearSettings
+from gexviz.analysis.settings import LinearMethod, LinearSettings
 from gexviz.cli.shared import (
     Genes,
     Jobs,
@@ -65,9 +65,10 @@ def train_linear(
     study: StudyFile,
     weights: OutFile,
     genes: Genes = None,
+    method: Annotated[LinearMethod, typer.Option(help="enet as PrediXcan, lasso, ridge, or top_eqtl.")] = "enet",
     window: Annotated[int, typer.Option(help="bp on each side of the TSS.")] = 1_000_000,
     maf: Annotated[float, typer.Option(help="Least frequency of the rarer allele.")] = 0.01,
-    alpha: Annotated[float, typer.Option(help="Elastic-net mixing: 1 lasso, 0 ridge.")] = 0.5,
+    alpha: Annotated[float, typer.Option(help="Share of the lasso penalty in enet.")] = 0.5,
     seed: Annotated[int, typer.Option(help="Of the folds.")] = 1,
     keep: Annotated[
         Literal["significant", "all"],
@@ -76,8 +77,8 @@ def train_linear(
     jobs: Jobs = 1,
     results: ResultsFolder = None,
 ) -> None:
-    """Train elastic nets as PrediXcan does; writes a PredictDB file and out-of-fold predictions beside it."""
-    settings = LinearSettings(window=window, maf=maf, alpha=alpha, seed=seed, keep=keep)
+    """Train linear models with PrediXcan's nested cross-validation; writes a PredictDB file and out-of-fold predictions beside it."""
+    settings = LinearSettings(method=method, window=window, maf=maf, alpha=alpha, seed=seed, keep=keep)
     opened = load(study, results)
     with progress("training") as told, local_executor(jobs) as executor:
         summary = opened.train_linear(weights, genes, settings=settings, executor=executor, progress=told)

@@ -31,6 +31,13 @@ __all__ = ["TrainedPredictDBModel", "open_model", "sidecar_of", "write_out_of_fo
 
 DIGEST = "weights_digest"
 
+_TRAINING = {
+    "enet": "training equals PredictDB's steps with R's glmnet",
+    "lasso": "trained as PredictDB trains elastic nets, with alpha = 1",
+    "ridge": "trained with scikit-learn's ridge in PredictDB's folds; equal to the normal equations",
+    "top_eqtl": "trained in PredictDB's folds; equal to least squares on the variant with the least p",
+}
+
 
 class TrainedPredictDBModel(WeightsModel):
     """Weights that were trained on this cohort, with everybody's out-of-fold predictions.
@@ -128,9 +135,10 @@ def open_model(name: str, options: PredictDBOptions) -> WeightsModel:
         genome=next((v.build for v in first if v is not None and v.build), None),
         licence="that of the weights' authors",
         citation="Gamazon et al. 2015, Nature Genetics 47:1091",
-        published={"across individuals": 0.25},
+        readout=f"sum of weight x dosage; weights by {file.method}",
+        published={"across individuals": 0.25} if file.method == "enet" else {},
         trained_on_cohort=left_out is not None,
-        verified="weights are summed as MetaXcan sums them; training equals PredictDB's steps with R's glmnet",
+        verified="weights are summed as MetaXcan sums them; " + _TRAINING.get(file.method, "training not known"),
     )
     if left_out is None:
         return WeightsModel(spec, file, options.window)

@@ -36,6 +36,7 @@ _EXTRA = {
     "pred_perf_r2": ("pred_perf_r2", "rho_avg_squared", "r2"),
     "pred_perf_pval": ("pred_perf_pval", "zscore_pval"),
     "pred_perf_qval": ("pred_perf_qval",),
+    "method": ("method",),
 }
 _INDEXES = {
     "weights_rsid": "weights (rsid)",
@@ -122,6 +123,12 @@ class PredictDBFile:
         columns = ", ".join(map(_quoted, names.values()))
         rows = self._query(f"SELECT {columns} FROM {self._layout.extra_table}")
         return pd.DataFrame(rows, columns=list(names)).set_index("gene")
+
+    @cached_property
+    def method(self) -> str:
+        """How the weights were trained, as ``gexviz train linear`` names it; ``enet`` where none is named."""
+        named = self.extra["method"].dropna() if "method" in self.extra else pd.Series(dtype=object)
+        return "enet" if named.empty else str(named.iloc[0])
 
     @cached_property
     def example(self) -> pd.DataFrame:
