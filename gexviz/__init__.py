@@ -23,7 +23,9 @@ _HOMES = {
     "TorchSequenceModel": "gexviz.models.torch_model",
     "UnknownGene": "gexviz.errors",
     "demo": "gexviz.demo_study",
+    "link": "gexviz.jupyter.linking",
     "load": "gexviz.study",
+    "open_session": "gexviz.opened",
     "register_family": "gexviz.models.registry",
 }
 
