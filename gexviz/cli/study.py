@@ -77,7 +77,10 @@ def train_linear(
     jobs: Jobs = 1,
     results: ResultsFolder = None,
 ) -> None:
-    """Train linear models with PrediXcan's nested cross-validation; writes a PredictDB file and out-of-fold predictions beside it."""
+    """Train linear models with PrediXcan's nested cross-validation; writes a PredictDB file.
+
+    Everybody's out-of-fold predictions are written beside it.
+    """
     settings = LinearSettings(method=method, window=window, maf=maf, alpha=alpha, seed=seed, keep=keep)
     opened = load(study, results)
     with progress("training") as told, local_executor(jobs) as executor:
