@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pandas as pd
 
+from gexviz.analysis.evaluation import evaluate_genes
 from gexviz.cohort.haplotypes import Haplotypes
 from gexviz.errors import GexvizError
+from gexviz.jupyter.kernel import in_kernel
+from gexviz.jupyter.progress import shows_progress
 from gexviz.lazy import lazy
 from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
 
@@ -28,10 +31,14 @@ if TYPE_CHECKING:
     from gexviz.explaining.motifs import Seqlets
     from gexviz.explaining.target import Target
     from gexviz.explaining.tiles import Tiles, Tiling
+    from gexviz.figures.comparison import Labels
+    from gexviz.jupyter.people import PeopleView
     from gexviz.study import Study
     from gexviz.tasks import Progress
 
 comparison = lazy("gexviz.figures.comparison")
+dosage = lazy("gexviz.figures.dosage")
+views = lazy("gexviz.jupyter.people")
 looked_into = lazy("gexviz.explaining.target")
 regions = lazy("gexviz.explaining.regions")
 ism = lazy("gexviz.explaining.ism")
@@ -167,6 +174,7 @@ class Gene:
 
     # -- why the prediction is what it is ------------------------------------------------------------------------------
 
+    @shows_progress
     def ism(
         self,
         model: str,
@@ -204,6 +212,7 @@ class Gene:
         target, where = self._looked_into(model, region, sample, copy)
         return ism.mutagenesis(target, where, plain=plain, progress=progress)
 
+    @shows_progress
     def tiles(
         self,
         model: str,
@@ -233,6 +242,7 @@ class Gene:
         whose: tuple[str, Literal[1, 2]] | None = None if sample is None else (sample, copy or 1)
         return stretches.altered_tiles(target, where, tiling, haplotype=whose, progress=progress)
 
+    @shows_progress
     def gradients(
         self,
         model: str,
@@ -269,6 +279,7 @@ class Gene:
         target, where = self._looked_into(model, region, sample, copy)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
 
+    @shows_progress
     def linearity(
         self,
         model: str,
@@ -298,6 +309,7 @@ class Gene:
         shown = self.gradients(model, region, method=method, sample=sample, copy=copy, progress=progress)
         return agreement.linearity(mutated, shown)
 
+    @shows_progress
     def effects(self, model: str, *, progress: Progress | None = None) -> Effects:
         """What each variant of the model's window does to the prediction, on the reference and across haplotypes.
 
@@ -308,10 +320,12 @@ class Gene:
         """
         return effects.variant_effects(self.study, model, self.place, progress=progress)
 
+    @shows_progress
     def drivers(self, model: str, *, progress: Progress | None = None) -> DriverVariants:
         """Which variants make the differences between people's predictions (Sasse et al. 2023)."""
         return effects.DriverVariants(self.effects(model, progress=progress))
 
+    @shows_progress
     def epistasis(
         self,
         model: str,
@@ -357,6 +371,7 @@ class Gene:
         found = effects.read_sequences(self.study, model, self.place)
         return motifs.changed_sites(found, variants, meme.read_motifs(file), threshold=threshold)
 
+    @shows_progress
     def locus(
         self,
         model: str | None = None,
@@ -408,21 +423,89 @@ class Gene:
                 return name
         raise GexvizError("the study has no model that reads sequence", file=self.study.config.path)
 
+    # -- pictures ------------------------------------------------------------------------------------------------------
+
     def figure(self, models: Sequence[str] | None = None, *, colour_by: str = "population") -> go.Figure:
-        """Predicted against observed, a panel a model, a point a person."""
-        names = list(self.study.model_names if models is None else models)
+        """Predicted against observed, a panel a model, a point a person who was not in the model's training."""
+        return self._side_by_side(self.table, list(self.study.model_names if models is None else models), colour_by)
+
+    def view(self, models: Sequence[str] | None = None, *, variant: str | None = None) -> PeopleView:
+        """Predicted against observed as a widget: people boxed in one figure are marked in all.
+
+        Parameters
+        ----------
+        models : sequence of str, optional
+            All that can serve the gene if not given.
+        variant : str, optional
+            Colour by genotype here (contig:pos:ref:alt), and show expression by genotype; else by population.
+
+        Returns
+        -------
+        PeopleView
+            ``.selection``, ``.table``; :func:`gexviz.link` links it with another.
+        """
+        table, shown, remarks = self.table, [], []
+        for model in self.study.model_names if models is None else models:
+            if table[model].notna().any():
+                shown.append(model)
+            else:
+                reason = self.facts(model).get("reason", "none is stored")
+                remarks.append(f"{model} has no prediction of this gene: {reason}")
+        colour_by = "population"
+        if variant is not None:
+            table, colour_by = table.join(self.dosages([variant])), variant
+        figures = [self._comparison(table, model, colour_by) for model in shown]
+        if variant is not None:
+            group = "population" if "population" in table else None
+            figures.append(dosage.by_dosage(table, variant, colour_by=group, labels=self._labels()))
+        together = self._side_by_side(table, shown, colour_by)
+        return views.PeopleView(views.People(table, figures, together, remarks))
+
+    def _repr_mimebundle_(self, **formats: Any) -> dict[str, Any]:
+        return self.view()._repr_mimebundle_(**formats) if in_kernel() else {"text/plain": repr(self)}
+
+    def _comparison(self, table: pd.DataFrame, model: str, colour_by: str) -> go.Figure:
+        people = held_out(self.study, model)
+        return comparison.predicted_vs_observed(
+            table.loc[people],
+            model,
+            colour_by=colour_by if colour_by in table else None,
+            evaluation=gene_row(table, model, people),
+            labels=self._labels(model),
+        )
+
+    def _side_by_side(self, table: pd.DataFrame, models: list[str], colour_by: str) -> go.Figure:
+        counted = {model: table[model].where(held_out(self.study, model)) for model in models}
         return comparison.side_by_side(
-            self.table,
-            names,
-            colour_by=colour_by if colour_by in self.table else None,
-            scales={n: self.study.spec(n).scale for n in names},
+            table.assign(**counted),
+            models,
+            colour_by=colour_by if colour_by in table else None,
+            scales={n: self.study.spec(n).scale for n in models},
             gene=self.name,
             observed=self.study.cohort.observed_scale,
         )
 
+    def _labels(self, model: str = "") -> Labels:
+        scale = self.study.spec(model).scale if model else ""
+        return comparison.Labels(self.name, scale, self.study.cohort.observed_scale, model)
+
     def _read(self, start: int, end: int) -> tuple[pd.DataFrame, np.ndarray]:
         genotypes = self.study.cohort.genotypes
         return genotypes.read(self.place.contig, start, end, list(self.study.samples.index)).dosages()
+
+
+def held_out(study: Study, model: str) -> np.ndarray:
+    """Which people may be compared: those outside the model's ``trained_on`` splits; bool (n_samples,)."""
+    splits = study.config.models[model].trained_on
+    if not splits or "split" not in study.samples:
+        return np.ones(len(study.samples), dtype=bool)
+    return ~study.samples["split"].isin(splits).to_numpy()
+
+
+def gene_row(table: pd.DataFrame, model: str, people: np.ndarray) -> pd.Series:
+    """Evaluate one gene of one model on some of its people; a row of :func:`evaluate_genes`."""
+    predicted, observed = (table.loc[people, [column]].T.set_axis(["gene"]) for column in (model, "observed"))
+    return evaluate_genes(predicted.astype(float), observed.astype(float)).iloc[0]
 
 
 def _frequency(dosages: np.ndarray) -> np.ndarray:

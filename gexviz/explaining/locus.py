@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.cohort.exons import read_exons
 from gexviz.cohort.user_tracks import read_user_track
+from gexviz.cohort.windows import Window
 from gexviz.explaining.gradients import NAMES, Gradients
 from gexviz.explaining.ism import Ism
+from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import Labels
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.attribution import AttributionTrack
@@ -25,9 +27,14 @@ from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.figures.tracks.motifs import MotifTrack
 from gexviz.figures.tracks.user import UserTrack
 from gexviz.figures.tracks.variants import VariantTrack
+from gexviz.jupyter.kernel import in_kernel
+from gexviz.lazy import lazy
 
 if TYPE_CHECKING:
+    from gexviz.jupyter.locus import LocusView
     from gexviz.study import Study
+
+views = lazy("gexviz.jupyter.locus")
 
 IMPORTANCE = "ISM importance: minus the mean of the three substitutions"
 
@@ -97,6 +104,33 @@ class Locus:
         return locus_figure(
             self.tracks, self.region, title=self.labels.title(), lines=lines, highlight=self._highlight()
         )
+
+    def view(self) -> LocusView:
+        """The same as a widget: it zooms with all its detail, and variants can be selected.
+
+        Returns
+        -------
+        LocusView
+            ``.selection``, ``.table`` of variants; :func:`gexviz.link` links it with another.
+        """
+        whole = self.region
+        window = Window(whole.contig, whole.start, whole.end, self.labels.strand, 0)
+        there = pd.DataFrame(index=pd.Index([], name="variant")) if self.effects is None else self.effects
+        position = there.get("position", pd.Series(dtype=int))
+        return views.LocusView(
+            views.Tracks(
+                there[(position >= whole.start) & (position < whole.end)],
+                whole,
+                lambda region, chosen: self.zoomed(region.start, region.end).adding(chosen=chosen).figure(),
+                lambda text: Region(whole.contig, *parse_region(text, window)),
+            )
+        )
+
+    def _repr_mimebundle_(self, **formats: Any) -> dict[str, Any]:
+        return self.view()._repr_mimebundle_(**formats) if in_kernel() else {"text/plain": repr(self)}
+
+    def __repr__(self) -> str:
+        return f"Locus of {self.labels.model} at {self.labels.gene}, {self.labels.background}, {self.region}"
 
     def zoomed(self, start: int, end: int) -> Locus:
         """The same of a part of the region, 0-based half-open."""

@@ -13,6 +13,7 @@ import streamlit as st
 
 from gexviz.figures import comparison, dosage, haplotypes, words
 from gexviz.figures.comparison import Labels
+from gexviz.gene import held_out
 from gexviz.ui import people, tables
 from gexviz.ui.charts import show_chart
 from gexviz.ui.frame import PAGES, View
@@ -73,7 +74,7 @@ def comparison_with(shown: Shown, model: str) -> None:
     if not shown.table[model].notna().any():
         _not_ready(shown, model)
         return
-    counted = shown.table.loc[tables.held_out(shown.view.study, model)]
+    counted = shown.table.loc[held_out(shown.view.study, model)]
     _people_chart(
         shown,
         f"against_{model}",

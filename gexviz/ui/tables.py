@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from gexviz.analysis.evaluation import evaluate_genes
 from gexviz.errors import GexvizError
-from gexviz.gene import Gene
+from gexviz.gene import Gene, gene_row, held_out
 from gexviz.models.base import PredictsDosages
 from gexviz.study import Study
 from gexviz.ui.jobs import Jobs
@@ -177,20 +176,6 @@ def gene_view(_study: Study, version: str, gene: str, models: tuple[str, ...]) -
         {m: found.facts(m) for m in models},
         {m: (str(row["state"]), row["reason"] or None) for m, row in status.items()},
     )
-
-
-def gene_row(table: pd.DataFrame, model: str, people: np.ndarray) -> pd.Series:
-    """Evaluate one gene of one model on some of its people; a row of :func:`evaluate_genes`."""
-    predicted, observed = (table.loc[people, [column]].T.set_axis(["gene"]) for column in (model, "observed"))
-    return evaluate_genes(predicted.astype(float), observed.astype(float)).iloc[0]
-
-
-def held_out(study: Study, model: str) -> np.ndarray:
-    """Which people may be compared: those outside the model's ``trained_on`` splits; bool (n_samples,)."""
-    splits = study.config.models[model].trained_on
-    if not splits or "split" not in study.samples:
-        return np.ones(len(study.samples), dtype=bool)
-    return ~study.samples["split"].isin(splits).to_numpy()
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
