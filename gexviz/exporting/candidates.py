@@ -43,10 +43,14 @@ def write_candidates_csv(table: pd.DataFrame, path: str | Path) -> Exported:
     -------
     Exported
     """
-    shown = table.assign(position=table["position"] + 1, oligo_start=table["oligo_start"] + 1)
     with written_whole(path) as draft:
-        draft.write_text(csv_text(shown), encoding="utf-8", newline="")
+        draft.write_text(candidates_csv(table), encoding="utf-8", newline="")
     return Exported(Path(path), len(table), 0)
+
+
+def candidates_csv(table: pd.DataFrame) -> str:
+    """All columns that there are as CSV; see :func:`write_candidates_csv`."""
+    return csv_text(table.assign(**{name: table[name] + 1 for name in ("position", "oligo_start") if name in table}))
 
 
 def write_candidates_fasta(table: pd.DataFrame, path: str | Path) -> Exported:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from gexviz.figures import theme, words
 from gexviz.figures.comparison import Labels
@@ -57,7 +58,9 @@ def binned_people(
     if evaluation is not None:
         lines = words.wrapped(words.correlation(evaluation)) + words.wrapped(words.evidence(evaluation))
     lines += words.wrapped(
-        "number of people in each box; no box: nobody, or too few to be told" if len(boxes) else "too few people"
+        "number of people in each box; darker: closer together; no box: nobody, or too few to be told"
+        if len(boxes)
+        else "too few people to be told"
     )
     return theme.finish(figure, heading, lines, height=400)
 
@@ -89,14 +92,8 @@ def _boxes(
         customdata=texts,
         hovertemplate="%{customdata}<extra></extra>",
         name="people",
-        marker={
-            "color": crowded, "cmin": 0, "cmax": 1, "colorscale": SCALE, "line": {"color": "white", "width": 1},
-            "colorbar": {
-                "title": {"text": "people per area", "font": {"size": 12}, "side": "right"}, "thickness": 12,
-                "tickvals": [0, 1], "ticktext": ["few", "most"], "outlinewidth": 0,
-            },
-        },
-    )  # fmt: skip
+        marker={"color": sample_colorscale(SCALE, list(crowded)), "line": {"color": "white", "width": 1}},
+    )
 
 
 def _write_numbers(figure: go.Figure, x: np.ndarray, y: np.ndarray, people: np.ndarray, crowded: np.ndarray) -> None:

@@ -159,7 +159,7 @@ def _genetics(session: Session, view: View, region: Region, chosen: tuple[str, .
     tests, weights = associations_of(session, view.gene), weights_of(session, view.gene, view.linear)
     tracks: list[Track] = []
     if len(within(tests, region)):
-        tracks.append(AssociationTrack(tests, lead_of(tests), None, chosen))
+        tracks.append(AssociationTrack(tests, lead_of(tests), threshold_of(tests), chosen))
     if len(within(weights, region)):
         tracks.append(WeightTrack(weights, "per copy of ALT", None, chosen))
     return tracks
@@ -171,12 +171,17 @@ def associations_of(session: Session, gene: str | None) -> pd.DataFrame:
 
 
 def lead_of(tests: pd.DataFrame) -> str | None:
-    """The variant with the smallest p, of those in full linkage with the lead."""
-    known = tests[tests["p"].notna()]
-    if known.empty:
+    """The gene's lead variant, if the session names it."""
+    if "lead" not in tests or not tests["lead"].any():
         return None
-    linked = known[(known["ld_lead"] > 1 - 1e-6).to_numpy()]
-    return str((linked if len(linked) else known)["p"].idxmin())
+    return str(tests.index[tests["lead"].to_numpy(dtype=bool)][0])
+
+
+def threshold_of(tests: pd.DataFrame) -> float | None:
+    """The nominal p of significance at the gene, if the session tells it."""
+    if "threshold" not in tests or tests["threshold"].isna().all():
+        return None
+    return float(tests["threshold"].dropna().iloc[0])
 
 
 def weights_of(session: Session, gene: str | None, linear: str | None) -> pd.DataFrame:

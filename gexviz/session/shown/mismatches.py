@@ -24,7 +24,7 @@ from gexviz.session.shown.frozen import (
 )
 from gexviz.session.shown.gene import by_genotype, people_of
 from gexviz.session.shown.item import Shown
-from gexviz.session.shown.locus import associations_of, gene_tracks, lead_of, weights_of
+from gexviz.session.shown.locus import associations_of, gene_tracks, lead_of, threshold_of, weights_of
 
 SET = "decided"
 CANDIDATES = "Candidates to test"
@@ -83,8 +83,9 @@ def candidates_table(session: Session) -> pd.DataFrame:
 def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Shown]:
     """Effects against slopes, and how often their directions agree."""
     plain = labels_of(session, None, model)
-    labels = plain._replace(observed=f"{plain.observed}, covariates removed")
-    table = for_people(_named(session, variants), _VARIANTS)
+    tests = rows_of(session, "associations")
+    labels = plain._replace(observed=str(tests["unit"].iloc[0])) if "unit" in tests and len(tests) else plain
+    table = for_people(_named(session, variants.sort_values("p", kind="stable")), _VARIANTS)
     both = variants[variants["deep_effect"].notna() & variants["slope"].notna()]
     same = int((np.sign(both["deep_effect"]) == np.sign(both["slope"])).sum())
     counts = ", ".join(f"{n:,} {name}" for name, n in variants["class"].value_counts().items())
@@ -139,7 +140,7 @@ def _evidence(session: Session, view: View, variants: pd.DataFrame, model: str) 
     evidence = Evidence(
         tests,
         lead_of(tests),
-        None,
+        threshold_of(tests),
         effects if len(effects) else None,
         weights if len(weights) else None,
         None,
