@@ -9,8 +9,11 @@ import cohorts
 import pandas as pd
 import pytest
 from test_study import MODELS, write_net
+from typer.testing import CliRunner
 
 import gexviz as gx
+from gexviz import cli
+from gexviz.analysis.direction import SETS
 from gexviz.analysis.mismatch_rules import RULES
 from gexviz.demo_study import demo_folder
 from gexviz.demo_study.truth import read_truth
@@ -159,3 +162,24 @@ def test_a_gene_and_variants_that_can_not_be_tested_have_their_reasons(tmp_path)
     assert own["slope"].isna().all() and set(own["class"]) <= {"unsupported driver"}
     assert found.genes[["verdict", "sentence"]].notna().all(axis=None)
     assert found.variants[["class", "sentence"]].notna().all(axis=None)
+
+
+def test_the_command_writes_all_tables(study, found, tmp_path):
+    files = [tmp_path / f"c.{ending}" for ending in ("csv", "fa", "vcf", "bed")]
+    asked = ["mismatches", demo_folder() / "study.toml", "-m", "cnn", "-l", "enet", "-o", tmp_path / "m.tsv"]
+    asked += ["--permutations", 200, "--results", study.results.folder]
+    asked += [part for file in files for part in ("--candidates", file)]
+    done = CliRunner().invoke(cli.app, [str(part) for part in asked])
+    assert done.exit_code == 0, done.output
+    names = ("", ".genes", ".summary", ".accuracy")
+    tables = {name: pd.read_csv(tmp_path / f"m{name}.tsv", sep="\t") for name in names}
+    assert (tables[""]["position"] == found.variants["position"] + 1).all()
+    assert tables[".genes"]["verdict"].tolist() == found.genes["verdict"].tolist()
+    assert tables[".summary"]["count"].tolist() == found.summary["count"].tolist()
+    strata = tables[".accuracy"].groupby("set")["by"].agg(set)
+    assert set(strata.index) == set(SETS)
+    assert all(by == {"all", "distance", "frequency", "effect size", "population"} for by in strata)
+    assert all(file.stat().st_size for file in files)
+    assert f"{len(found.candidates().table):,} candidates" in done.output
+    wrong = CliRunner().invoke(cli.app, [*map(str, asked[:12]), "--candidates", str(tmp_path / "c.doc")])
+    assert wrong.exit_code == 1 and "is no ending" in wrong.output
