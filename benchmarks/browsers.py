@@ -40,6 +40,7 @@ def prepared(folder: Path) -> gx.Study:
     study = gx.load(folder / "study.toml")
     for model in study.model_names:
         study.compute(model)
+    study.mismatches("cnn", "enet")
     return study
 
 

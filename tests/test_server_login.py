@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,16 +46,22 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 def address(study: Path, provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server that lets in people of lab.org."""
+    with lab_server(study, provider, tmp_path_factory.mktemp("secrets")) as started:
+        yield started
+
+
+@contextmanager
+def lab_server(study: Path, provider: Provider, folder: Path, path: str = "") -> Iterator[str]:
+    """A server that lets in people of lab.org; its address."""
     port = free_port()
-    secrets = tmp_path_factory.mktemp("secrets") / "secrets.toml"
+    secrets = folder / "secrets.toml"
     secrets.write_text(
-        f'[auth]\nredirect_uri = "http://127.0.0.1:{port}/oauth2callback"\ncookie_secret = "{"s" * 40}"\n'
+        f'[auth]\nredirect_uri = "http://127.0.0.1:{port}{path}/oauth2callback"\ncookie_secret = "{"s" * 40}"\n'
         f'client_id = "{CLIENT}"\nclient_secret = "none"\n'
         f'server_metadata_url = "{provider.address}/.well-known/openid-configuration"\n'
         '[gexviz]\npeople = ["@lab.org"]\n'
     )
-    options = [f"--secrets.files={secrets}"]
+    options = [f"--secrets.files={secrets}", f"--server.baseUrlPath={path}"]
     with running("app.py", "--study", str(study), "--require-login", options=options, port=port) as server:
         yield server.address
 
@@ -91,9 +98,7 @@ def test_without_a_login_no_page_tells_anything(address: str, page: Page, name: 
     assert not [word for word in HIDDEN if word in sent]
 
 
-@pytest.mark.browser
-def test_a_person_of_the_lab_logs_in_and_out(address: str, provider: Provider, page: Page) -> None:
-    provider.person = {"email": "ana@lab.org", "email_verified": True}
+def goes_in_and_out(page: Page, address: str) -> None:
     page.goto(f"{address}/Overview")
     page.get_by_role("button", name="Log in").click(timeout=60_000)
     expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
@@ -102,6 +107,19 @@ def test_a_person_of_the_lab_logs_in_and_out(address: str, provider: Provider, p
     assert "ana@lab.org" not in page.url
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=60_000)
+
+
+@pytest.mark.browser
+def test_a_person_of_the_lab_logs_in_and_out(address: str, provider: Provider, page: Page) -> None:
+    provider.person = {"email": "ana@lab.org", "email_verified": True}
+    goes_in_and_out(page, address)
+
+
+@pytest.mark.browser
+def test_the_login_works_under_a_path(study: Path, provider: Provider, page: Page, tmp_path: Path) -> None:
+    provider.person = {"email": "ana@lab.org"}
+    with lab_server(study, provider, tmp_path, "/tools/gexviz") as address:
+        goes_in_and_out(page, address)
 
 
 @pytest.mark.browser
