@@ -22,7 +22,7 @@ MOST_PACKED = 100_000_000
 MOST_BYTES = 256_000_000
 """Bytes of all members together, unpacked."""
 MOST_MEMBERS = 1_000
-MOST_RATIO = 200
+MOST_RATIO = 100
 """How many times its packed size a member may be, if it is larger than :data:`FEW`."""
 FEW = 16_000_000
 _PIECE = 1 << 18

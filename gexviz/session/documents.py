@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -47,7 +48,7 @@ def document(content: bytes, kind: type[_Model], member: str) -> _Model:
         raise refused("a document is too large", member, expected=f"at most {MOST_JSON / 1e6:.0f} MB")
     try:
         text = content.decode("utf-8")
-        raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except _NotStrict as error:
         raise refused(str(error), member, expected="JSON without repeated keys, NaN or Infinity") from None
     except RecursionError:
@@ -94,3 +95,8 @@ def _unique(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise _NotStrict(f"there is {name} where a number has to be")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _no_constant("a number beyond any bound")
