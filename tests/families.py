@@ -70,6 +70,13 @@ def xpresso(folder: Path, seed: int) -> dict[str, Any]:
     return {"family": "xpresso", "checkpoint": "xpresso.h5"}
 
 
+def xpresso_with_half_lives(folder: Path, seed: int) -> dict[str, Any]:
+    """With each gene's own half-life features."""
+    features = pd.DataFrame(np.random.default_rng(seed).normal(size=(2, 6)), index=pd.Index(GENES, name="gene"))
+    features.to_csv(folder / "half_life.tsv", sep="\t")
+    return xpresso(folder, seed) | {"half_life": "half_life.tsv"}
+
+
 def cnn(folder: Path, seed: int) -> dict[str, Any]:
     """On the gene's strand, the mean of both copies."""
     return _cnn(folder, seed, strand="gene_strand")
@@ -105,6 +112,7 @@ FAMILIES: dict[str, Builder] = {
     "predictdb": predictdb,
     "fusion": fusion,
     "xpresso": xpresso,
+    "xpresso, half-lives": xpresso_with_half_lives,
     "cnn": cnn,
     "cnn, both strands": cnn_of_both_strands,
     "table": table,

@@ -3,12 +3,13 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 
 from gexviz.errors import GexvizError
-from gexviz.models.base import Differentiable, PredictsSequences
+from gexviz.models.base import DependsOnGene, Differentiable, GeneLocus, PredictsSequences
 from gexviz.models.onehot import one_hot, reverse_complement
 from gexviz.models.registry import open_model
 from gexviz.models.xpresso import read_checkpoint
@@ -78,7 +79,7 @@ def write_checkpoint(path, seed=0):
     return weights
 
 
-def run_in_numpy(weights, onehot):
+def run_in_numpy(weights, onehot, half_life=(0.0,) * 6):
     """Xpresso in float64, straight from Keras' definitions: convolution as a matrix product over windows."""
 
     def same_convolution(x, kernel, bias):
@@ -96,7 +97,7 @@ def run_in_numpy(weights, onehot):
     x = onehot.astype(np.float64).transpose(0, 2, 1)
     x = pooled(same_convolution(x, *w["conv1d_1"]), 30)
     x = pooled(same_convolution(x, *w["conv1d_2"]), 10)
-    x = np.concatenate([x.reshape(len(x), -1), np.zeros((len(x), 6))], axis=1)
+    x = np.concatenate([x.reshape(len(x), -1), np.tile(half_life, (len(x), 1))], axis=1)
     x = np.maximum(x @ w["dense_1"][0] + w["dense_1"][1], 0)
     x = np.maximum(x @ w["dense_2"][0] + w["dense_2"][1], 0)
     return (x @ w["dense_3"][0] + w["dense_3"][1])[:, 0]
@@ -171,6 +172,63 @@ def test_other_weights_have_another_fingerprint(made, tmp_path):
         for path in (made[0], tmp_path / "same.h5", tmp_path / "other.h5")
     )
     assert first == same != other
+
+
+# -- half-life features ------------------------------------------------------------------------------------------------
+
+GENES = [GeneLocus(f"ENSG{i}.2", f"GENE{i}", "1", 10_000, "+", 10_000, 11_000) for i in range(4)]
+
+
+def write_features(path, names, seed=0):
+    values = np.random.default_rng(seed).normal(size=(len(names), 6)).round(3)
+    columns = [f"feature{i}" for i in range(6)]
+    pd.DataFrame(values, index=pd.Index(names, name="gene"), columns=columns).to_csv(path, sep="\t")
+    return values
+
+
+def test_each_gene_is_predicted_with_its_own_half_life_features(made, tmp_path):
+    """Genes go by id, id without version, or symbol; one that has no row is refused, not given zeros."""
+    path, weights = made
+    features = write_features(tmp_path / "f.tsv", ["ENSG0.2", "ENSG1.7", "GENE2"])
+    model = open_model("x", "xpresso", {"checkpoint": path, "half_life": tmp_path / "f.tsv"})
+    assert isinstance(model, DependsOnGene)
+    onehot = one_hot(random_sequences(3))
+    expected = [run_in_numpy(weights, onehot, row) for row in features]
+    assert np.ptp(expected, axis=0).min() > 1e-2
+    for gene, values in zip(GENES, expected, strict=False):
+        assert model.unavailable(gene) is None
+        np.testing.assert_allclose(model.for_gene(gene, ()).predict_sequences(onehot), values, atol=1e-5, rtol=0)
+    assert model.unavailable(GENES[3]) == "no half-life features in f.tsv"
+    assert "f.tsv" in model.spec.readout
+
+
+def test_other_features_have_another_fingerprint(made, tmp_path):
+    prints = []
+    for seed in (0, 0, 1):
+        write_features(tmp_path / "f.tsv", ["A"], seed)
+        prints.append(
+            open_model("x", "xpresso", {"checkpoint": made[0], "half_life": tmp_path / "f.tsv"}).fingerprint()
+        )
+    assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "place"),
+    [
+        ("gene\ta\tb\nA\t1\t2\n", "2 columns of features", "line 1"),
+        ("gene\ta\tb\tc\td\te\tf\nA\t1\t1\t1\t1\t1\t1\nA\t1\t1\t1\t1\t1\t1\n", "gene A stands twice", "rows 2 and 3"),
+        ("gene\ta\tb\tc\td\te\tf\nA\t1\t1\t1520\t1\t1\t1\n", "1520 is no standardised", "row 2 (gene A), column c"),
+        ("gene\ta\tb\tc\td\te\tf\nA\t1\t1\t\t1\t1\t1\n", "a feature is missing", "row 2 (gene A), column c"),
+        ("gene\ta\tb\tc\td\te\tf\nA\t1\t1\tx\t1\t1\t1\n", "'x' is not a number", "column c"),
+    ],
+)
+def test_a_table_of_features_that_cannot_be_used(made, tmp_path, text, problem, place):
+    path = tmp_path / "f.tsv"
+    path.write_text(text)
+    with pytest.raises(GexvizError) as raised:
+        open_model("x", "xpresso", {"checkpoint": made[0], "half_life": path})
+    assert problem in raised.value.problem and place in raised.value.place
+    assert raised.value.file == str(path)
 
 
 # -- files that are no Xpresso -----------------------------------------------------------------------------------------

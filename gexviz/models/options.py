@@ -67,9 +67,12 @@ class XpressoOptions(ModelOptions):
     ----------
     checkpoint : Path
         The ``.h5`` file.
+    half_life : Path, optional
+        TSV: gene, then the six standardised features of its mRNA in the checkpoint's order. Zeros if not given.
     """
 
     checkpoint: Path
+    half_life: Path | None = None
 
 
 class CnnOptions(ModelOptions):

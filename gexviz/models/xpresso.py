@@ -1,13 +1,16 @@
 """The ``xpresso`` family: the published Keras checkpoints of Xpresso (Agarwal & Shendure 2020), run in torch.
 
 The network reads 10,500 bp around the TSS in the gene's direction, and six features of the mRNA's half-life. These are
-standardised, so the zeros they are given here are the mean gene of the training set, as in Huang et al. 2023.
+standardised: without a table of them, the zeros that they are given are the mean gene of the training set, as in Huang
+et al. 2023.
 """
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +20,8 @@ import torch
 from torch import nn
 
 from gexviz.errors import GexvizError
-from gexviz.models.base import ModelSpec
+from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.half_life import HalfLifeFeatures
 from gexviz.models.options import XpressoOptions
 from gexviz.models.torch_model import TorchSequenceModel
 
@@ -167,6 +171,48 @@ def xpresso_spec(name: str) -> ModelSpec:
     )
 
 
+class XpressoWithHalfLives(TorchSequenceModel):
+    """Xpresso with each gene's own half-life features.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    weights : list of KerasWeights
+    features : HalfLifeFeatures
+
+    Notes
+    -----
+    A gene's features multiply rows of the first dense kernel: for one gene they are a change of that layer's bias.
+    """
+
+    def __init__(self, spec: ModelSpec, weights: list[KerasWeights], features: HalfLifeFeatures) -> None:
+        super().__init__(spec, build_network(weights), batch_size=_BATCH)
+        self.features = features
+        self._kernel = weights[2].kernel[-HALF_LIFE_FEATURES:]
+
+    def unavailable(self, gene: GeneLocus) -> str | None:
+        """Say why a gene can't be served: it has no features. Zeros for some genes alone would make them no peers."""
+        return None if self.features.of(gene) is not None else f"no half-life features in {self.features.path.name}"
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content hashes of the specification, of the network and of the features."""
+        return super().fingerprint() | {"half-life features": self.features.digest}
+
+    def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> TorchSequenceModel:
+        """Give the model of one gene; all layers but one are shared."""
+        features = self.features.of(gene)
+        if features is None:
+            return self
+        layers = OrderedDict(self.network().named_children())
+        dense = layers["dense1"]
+        assert isinstance(dense, nn.Linear)
+        bias = dense.bias.detach().numpy() + features @ self._kernel
+        layers["dense1"] = _filled(
+            nn.Linear(dense.in_features, dense.out_features), dense.weight.detach().numpy(), bias
+        )
+        return TorchSequenceModel(self.spec, nn.Sequential(layers), batch_size=_BATCH)
+
+
 def open_model(name: str, options: XpressoOptions) -> TorchSequenceModel:
     """Open a checkpoint.
 
@@ -180,7 +226,12 @@ def open_model(name: str, options: XpressoOptions) -> TorchSequenceModel:
     -------
     TorchSequenceModel
     """
-    return TorchSequenceModel(xpresso_spec(name), build_network(read_checkpoint(options.checkpoint)), batch_size=_BATCH)
+    spec, weights = xpresso_spec(name), read_checkpoint(options.checkpoint)
+    if options.half_life is None:
+        return TorchSequenceModel(spec, build_network(weights), batch_size=_BATCH)
+    readout = f"half-life features of each gene from {options.half_life.name}"
+    features = HalfLifeFeatures(options.half_life, HALF_LIFE_FEATURES)
+    return XpressoWithHalfLives(replace(spec, readout=readout), weights, features)
 
 
 def _check_architecture(path: Path, file: h5py.File) -> list[str]:
