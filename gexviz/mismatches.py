@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -13,7 +14,19 @@ from gexviz.analysis.direction import direction_accuracy
 from gexviz.analysis.mismatch_rules import Rules
 from gexviz.cohort.reference import Reference
 from gexviz.exporting import Exported, write_candidates
+from gexviz.jupyter.kernel import in_kernel
+from gexviz.lazy import lazy
 from gexviz.mapping import Eqtls
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from gexviz.gene import Gene
+    from gexviz.jupyter.mismatches import MismatchesView
+
+comparison = lazy("gexviz.figures.comparison")
+quadrant = lazy("gexviz.figures.quadrant")
+views = lazy("gexviz.jupyter.mismatches")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +88,8 @@ class Mismatches:
         Of deep effects, for one copy.
     rules : Rules
     reference : Reference
+    gene : callable
+        Opens a gene of the study by its id.
     notes : tuple of str
         What a reader must know of the comparison.
     """
@@ -89,6 +104,7 @@ class Mismatches:
     unit: str
     rules: Rules
     reference: Reference
+    gene: Callable[[str], Gene] = field(repr=False)
     notes: tuple[str, ...] = ()
 
     def accuracy(self, chosen: str = "decided") -> pd.DataFrame:
@@ -128,6 +144,27 @@ class Mismatches:
         table = candidates.candidates(rows, self.reference.fetch, self.reference.contigs, length=length)
         table.insert(1, "name", table["gene"].map(self.genes["name"]))
         return Candidates(table, self.model, self.reference)
+
+    def figure(self) -> go.Figure:
+        """Effects of the model against eQTL slopes, a point a gene and variant."""
+        labels = comparison.Labels(predicted=self.unit, observed=self.eqtls.unit, model=self.model)
+        return quadrant.quadrants(self.variants, labels=labels, names=self.genes["name"])
+
+    def view(self) -> MismatchesView:
+        """Genes and verdicts as a widget, to sort and search; a click shows the gene's people.
+
+        Returns
+        -------
+        MismatchesView
+            ``.selection``, ``.table`` of genes; ``.people``, the view of the first selected one.
+        """
+        models = [self.model] if self.linear is None else [self.model, self.linear]
+        return views.MismatchesView(
+            views.Compared(self.genes, self.figure(), lambda gene: self.gene(gene).view(models))
+        )
+
+    def _repr_mimebundle_(self, **formats: Any) -> dict[str, Any]:
+        return self.view()._repr_mimebundle_(**formats) if in_kernel() else {"text/plain": repr(self)}
 
     def __repr__(self) -> str:
         counts = self.genes["verdict"].value_counts()

@@ -225,7 +225,7 @@ def _assembled(study: Study, model: str, eqtls: Eqtls, found: Mapping[str, Part]
     facts = found["summary"].facts
     variants, genes, summary = (part_frame(found[name]) for name in ("variants", "genes", "summary"))
     unserved = pd.Series(facts["unserved"], name="reason", dtype=object)
-    about = study.spec(model).scale, RULES, study.cohort.reference
+    about = study.spec(model).scale, RULES, study.cohort.reference, study.gene
     return Mismatches(
         model, facts["linear"], variants, genes, summary, eqtls, unserved, *about, notes=(*facts["notes"], *eqtls.notes)
     )

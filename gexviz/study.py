@@ -23,6 +23,7 @@ from gexviz.config import StudyConfig, read_config
 from gexviz.digests import Stamp, stamp
 from gexviz.errors import GexvizError
 from gexviz.gene import Gene
+from gexviz.jupyter.progress import shows_progress
 from gexviz.lazy import lazy
 from gexviz.models import registry
 from gexviz.models.base import (
@@ -218,12 +219,14 @@ class Study:
             self._fingerprints[model] = opened, opened.fingerprint()
         return self._fingerprints[model][1]
 
+    @shows_progress
     def check(self, progress: Progress | None = None) -> pd.DataFrame:
         """Look the whole study over before computing: columns file, check, status (ok, warn, error), found, todo."""
         return checking.check(self, progress)
 
     # -- prediction ------------------------------------------------------------------------------------------------
 
+    @shows_progress
     def predict(
         self,
         model: str,
@@ -406,6 +409,7 @@ class Study:
 
     # -- evaluation ------------------------------------------------------------------------------------------------
 
+    @shows_progress
     def evaluate(
         self,
         model: str,
@@ -459,6 +463,7 @@ class Study:
         """
         return evaluating.benchmark(self, self.model_names if models is None else models)
 
+    @shows_progress
     def train_linear(
         self,
         out: str | Path,
@@ -473,6 +478,7 @@ class Study:
 
     # -- genetics ------------------------------------------------------------------------------------------------------
 
+    @shows_progress
     def eqtls(
         self,
         genes: Iterable[str] | None = None,
@@ -499,6 +505,7 @@ class Study:
         """
         return mapping.map_eqtls(self, self.loci(genes), settings, permutations=permutations, progress=progress)
 
+    @shows_progress
     def independent_signals(
         self, genes: Iterable[str] | None = None, *, permutations: int = 1_000, progress: Progress | None = None
     ) -> pd.DataFrame:
@@ -507,6 +514,7 @@ class Study:
         found = self.eqtls(genes, permutations=permutations, progress=progress)
         return mapping.independent_signals(self, found, loci, progress=progress)
 
+    @shows_progress
     def mismatches(
         self,
         model: str,
@@ -572,6 +580,7 @@ class Study:
         """
         return sharing.add_view(self, page, gene, fields)
 
+    @shows_progress
     def save(
         self,
         path: str | Path,

@@ -61,10 +61,12 @@ class MismatchesView(View):
         self._list = tables.ITable(
             self._shown(), select={"style": "os"}, showIndex=False, maxBytes=0, pageLength=8, order=[],
             layout={"topStart": None, "topEnd": "search", "bottomStart": "info", "bottomEnd": "paging"},
-            style="width:100%", display_logo_when_loading=False,
+            style="width:100%",
         )  # fmt: skip
         self._list.observe(self._clicked, "selected_rows")
-        self._chart = Chart(compared.effects, self._pointed)
+        effects = go.Figure(compared.effects).update_layout(dragmode="zoom")  # clicks are for single points
+        effects.update_traces(selector={"mode": "markers"}, selected_marker_size=13, unselected_marker_opacity=0.5)
+        self._chart = Chart(effects, self._pointed)
         self._below = ipywidgets.VBox()
         self.children = (self._list, self.status, self._below, self._chart.widget)
         self._fit()
