@@ -106,6 +106,10 @@ def claim_little(archive: zipfile.ZipFile) -> None:
     archive.getinfo("report.html").file_size = 100
 
 
+def few(content: bytes) -> bytes:
+    return content[:-14] + struct.pack("<HH", 7, 7) + content[-10:]
+
+
 def overlap(archive: zipfile.ZipFile) -> None:
     """Two names for the same bytes."""
     state_entry, notes_entry = archive.getinfo("state.json"), archive.getinfo("notes.jsonl")
@@ -147,6 +151,7 @@ CONTAINER: dict[str, Hostile] = {
     "encrypted member": lambda: zipped(members(), change=mark_encrypted),
     "packed with bzip2": lambda: zipped(members(), packed=zipfile.ZIP_BZIP2),
     "10,000 members": lambda: zipped({f"arrays/a{i}.npz": b"" for i in range(10_000)}),
+    "60,000 members that say they are 7": lambda: few(zipped({f"arrays/a{i}.npz": b"" for i in range(60_000)})),
     "bomb: 300 MB of zeros": lambda: with_bomb(),
     "bomb: 300 MB that say 100 bytes": lambda: with_bomb(change=claim_little),
     "bomb: 20 members of 15 MB": lambda: zipped(

@@ -1,9 +1,7 @@
 """Files that strangers send: refused or made harmless, whatever is in them."""
 
-import io
 import json
 import random
-import zipfile
 
 import hostile_sessions
 import pandas as pd
@@ -133,15 +131,11 @@ def places_in(value):
         yield from places_in(value[key])
 
 
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30)
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-@given(st.lists(st.tuples(st.text(min_size=1, max_size=30), st.binary(max_size=30)), min_size=1, max_size=3))
+@given(st.lists(st.tuples(names, st.binary(max_size=30)), min_size=1, max_size=3))
 def test_further_members_are_refused(more):
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, content in [*MEMBERS.items(), *more]:
-            try:
-                archive.writestr(name, content)
-            except UnicodeEncodeError:  # half a character has no file name
-                return
     with pytest.raises(GexvizError):
-        read_session(made.getvalue())
+        read_session(zipped([*MEMBERS.items(), *more]))

@@ -26,6 +26,8 @@ MOST_RATIO = 100
 """How many times its packed size a member may be, if it is larger than :data:`FEW`."""
 FEW = 16_000_000
 _PIECE = 1 << 18
+_LONGEST_ENTRY = 1_000
+"""Bytes of a member in the list of members, on average."""
 _ARRAY = re.compile(r"arrays/([A-Za-z0-9][A-Za-z0-9_.-]{0,99})\.npz")
 _TABLE = re.compile(r"tables/([a-z_]{1,50})\.parquet")
 _END = struct.Struct("<4s4H2LH")
@@ -132,7 +134,8 @@ def _expect_few(content: bytes) -> None:
     _, disk, first_disk, here, count, size, start, comment = _END.unpack(content[-_END.size :])
     if count > MOST_MEMBERS:
         raise refused(f"there are {count:,} members", "list of members", expected=f"at most {MOST_MEMBERS:,}")
-    if (disk, first_disk, comment) != (0, 0, 0) or here != count or start + size + _END.size != len(content):
+    fits = size <= MOST_MEMBERS * _LONGEST_ENTRY and start + size + _END.size == len(content)
+    if (disk, first_disk, comment) != (0, 0, 0) or here != count or not fits:
         raise refused("the file is damaged, or has something before or behind it", "list of members", expected=_ZIP)
 
 
