@@ -29,7 +29,7 @@ from gexviz.ui.mismatches_words import gene_steps, variant_steps
 
 WHOLE, ALL, WINDOW, NEAR = "Where the evidence is", "All tested variants", "Deep model's window", "Around the variant"
 NEAR_BP = 20_000
-MOST_GENES = 12
+MOST_GENES = 6
 """Genes drawn in the association plot: all genes of a megabase would need more room than the evidence."""
 
 _CLASS_COLOURS: dict[str, Any] = {"concordant": "blue", "opposite": "red", "unsupported driver": "orange"}
