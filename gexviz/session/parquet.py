@@ -1,8 +1,8 @@
 """A Parquet table, looked at before anything decodes it: what its columns are, and that its pages hold them plainly.
 
 A few bytes of some encodings stand for gigabytes, whatever the footer says, as each page names its own; and pyarrow 26
-ends the process for a codec that it doesn't know. What passes here is as large in memory as in the file, but for what a
-dictionary repeats.
+ends the process when asked for a codec that it doesn't know. What passes here is as large in memory as in the file, but
+for what a dictionary repeats.
 """
 
 from __future__ import annotations
