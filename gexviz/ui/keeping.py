@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import partial
 from typing import Any, cast
 
@@ -76,8 +77,9 @@ def link_of(view: contents.View) -> tuple[str, dict[str, str]]:
 
 
 def typed(text: str) -> str:
-    """What somebody typed, without the control characters that a session doesn't hold."""
-    return "".join(c for c in text.replace("\r\n", "\n") if ord(c) >= 32 or c in "\n\t").strip()
+    """What somebody typed, without control characters and halves of characters, which a session doesn't hold."""
+    kept = (c for c in text.replace("\r\n", "\n") if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept).strip()
 
 
 def button(page: str, opened: Opened, selection: Selection) -> None:

@@ -162,8 +162,12 @@ def _views(session: Session, view: View, *, live: bool) -> None:
         items = shown(session, chosen)
         if not items:
             st.info("The file holds nothing of this view; its list of what was left out says why.")
+        beside = 1 if chosen.page == "locus" else 2
+        columns = st.columns(beside, gap="medium")
         for at, item in enumerate(items):
-            _item(item, f"frozen {session.manifest.created} {chosen.id} {at}")
+            place = columns[at % beside] if item.figure is not None else st.container()
+            with place:
+                _item(item, f"frozen {chosen.id} {at}")
 
 
 def _item(item: Shown, key: str) -> None:
