@@ -68,8 +68,9 @@ def told(number: int, visits: list[Visit], seconds: float) -> None:
     """Print how a round went."""
     wrong = [f"{visit.name}: {what}" for visit in visits for what in visit.wrong]
     for step in STEPS:
-        times = [visit.seconds[step] for visit in visits]
-        print(f"round {number}: {step}: median {statistics.median(times):.1f} s, slowest {max(times):.1f} s")
+        times = [visit.seconds[step] for visit in visits if step in visit.seconds]
+        if times:
+            print(f"round {number}: {step}: median {statistics.median(times):.1f} s, slowest {max(times):.1f} s")
     print(f"round {number}: {len(visits)} readers in {seconds:.0f} s, {len(wrong)} saw something wrong", flush=True)
     for line in wrong:
         print(f"  {line}", flush=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Error, Page, Request, async_playwright, expect
 
 FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 STEPS = ("Overview", "Gene", "Locus", "Mismatches")
@@ -105,6 +105,8 @@ async def _visit(browser: Browser, address: str, visit: Visit, *, select: bool, 
     page.on("pageerror", lambda error: visit.wrong.append(f"in the browser: {error}"))
     try:
         await _walk(page, address, visit, select=select, patience=patience)
+    except (Error, AssertionError) as error:
+        visit.wrong.append(f"after {' '.join(visit.seconds) or 'nothing'}: {str(error).splitlines()[0]}")
     finally:
         await context.close()
     return visit
