@@ -90,3 +90,43 @@ def _told(row: object) -> str:
     counts = "" if pd.isna(known["n"]) else f" ({known['count']} of {known['n']})"
     more = f"{known['note']} " if known["note"] == "more than" else ""
     return f"{known['name']} {more}{100 * known['value']:.3g}%{counts}, {known['source']}"
+
+
+_FIGURES = {
+    "decided": "Direction right, decided eQTLs",
+    "one a gene": "the same, one eQTL a gene",
+    "all eQTLs": "the same, all eQTLs with a deep sign",
+}
+_NEGATIVE = "negative r, "
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def summary_text(summary: pd.DataFrame, parts: tuple[str, ...], published: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a study's summary as people read them: share, interval, counts, published figures.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From :func:`gexviz.analysis.mismatch_summary.summarise`.
+    parts : tuple of str
+        Which, in this order.
+    published : DataFrame
+        From :func:`gexviz.analysis.published.published_directions`.
+    """
+    rows = []
+    for part in parts:
+        for row in summary[summary["part"] == part].to_dict("records"):
+            ours = "none" if not row["n"] else (
+                f"{100 * row['value']:.3g}% [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
+            )
+            count = f"{row['count']:,} of {row['n']:,}"
+            name = row["figure"]
+            said = _FIGURES.get(name, _NEGATIVE * (part == "negative genes") + name)
+            others = published[published["figure"] == ("eQTL direction" if name == "all eQTLs" else name)]
+            beside = "; ".join(
+                f"{p['name']} {'> ' if p['note'] == 'more than' else ''}{100 * p['value']:.3g}%"
+                for p in others.to_dict("records")
+            )
+            whole = [text.replace(" ", _NO_BREAK) for text in (ours, count)]
+            rows.append((said[:1].upper() + said[1:], *whole, beside))
+    return pd.DataFrame(rows, columns=["Figure", "Ours [95%]", "Count", "Published"])

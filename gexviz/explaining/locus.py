@@ -18,12 +18,10 @@ from gexviz.explaining.ism import Ism
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import Labels
 from gexviz.figures.locus import locus_figure
-from gexviz.figures.tracks.attribution import AttributionTrack
-from gexviz.figures.tracks.base import LETTERS_BELOW, Region, Track
+from gexviz.figures.tracks.attributed import mutagenesis_tracks, value_track
+from gexviz.figures.tracks.base import Region, Track
 from gexviz.figures.tracks.difference import DifferenceTrack
 from gexviz.figures.tracks.genes import GeneTrack
-from gexviz.figures.tracks.ism import IsmTrack
-from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.figures.tracks.motifs import MotifTrack
 from gexviz.figures.tracks.user import UserTrack
 from gexviz.figures.tracks.variants import VariantTrack
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
     from gexviz.study import Study
 
 views = lazy("gexviz.jupyter.locus")
-
-IMPORTANCE = "ISM importance: minus the mean of the three substitutions"
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,15 +185,9 @@ def _attribution_tracks(attribution: Ism | Gradients | None, region: Region) -> 
         return []
     unit = attribution.labels.unit
     if isinstance(attribution, Ism):
-        heights = attribution.importance
-        below: list[Track] = [IsmTrack(attribution.bases, unit)]
-        name, remark = IMPORTANCE, ""
-    else:
-        heights, below = attribution.values, []
-        name, remark = NAMES[attribution.method], attribution.completeness if attribution.flagged else ""
-    if region.width <= LETTERS_BELOW:
-        return [LogoTrack(heights, unit, f"{name}: {remark}" if remark else name), *below]
-    return [AttributionTrack(heights, unit, name, remark), *below]
+        return mutagenesis_tracks(attribution.bases, attribution.importance, unit, region)
+    remark = attribution.completeness if attribution.flagged else ""
+    return [value_track(attribution.values, unit, NAMES[attribution.method], region, remark)]
 
 
 def genes_around(study: Study, region: Region) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -57,8 +57,6 @@ class Part(NamedTuple):
     table : PageTable
     half : bool
         Whether two stand beside each other.
-    unfolded : bool
-        Whether the table is open from the start.
     csv : str
         Element with the table as CSV, to download; empty without one.
     above : str
@@ -69,7 +67,6 @@ class Part(NamedTuple):
     figure: str
     table: PageTable
     half: bool
-    unfolded: bool
     csv: str
     above: str
 
@@ -166,8 +163,7 @@ class _Page:
             csv = "candidates-csv"
             self.files[csv] = candidates_csv(self.session.tables["candidates"])
         half = item.figure is not None and view.page == "gene"
-        unfolded = item.figure is None or table.choice is not None
-        return Part(item, key if figure else "", table, half, unfolded, csv, above)
+        return Part(item, key if figure else "", table, half, csv, above)
 
     def _about(self, view: View) -> list[tuple[str, str]]:
         """What a view shows, in words."""

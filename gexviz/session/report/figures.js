@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const NARROWEST = 520; // px; a narrower screen scrolls the figure
+  const PAPER = 680; // px of a printed page
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const waiting = new Set(document.querySelectorAll(".plot"));
@@ -41,6 +42,10 @@
 
   let later;
   addEventListener("resize", () => { clearTimeout(later); later = setTimeout(fit, 150); });
-  addEventListener("beforeprint", () => { for (const place of [...waiting]) draw(place); });
+  addEventListener("beforeprint", () => {
+    for (const place of [...waiting]) draw(place);
+    for (const place of document.querySelectorAll(".plot[data-drawn]")) Plotly.relayout(place, {width: PAPER});
+  });
+  addEventListener("afterprint", fit);
   next();
 })();

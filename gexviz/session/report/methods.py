@@ -35,7 +35,8 @@ _STATISTICS = {
     "associations": "An eQTL's slope is the change of expression per copy of ALT, by least squares, covariates taken "
     "out; p is nominal, q is over genes, from permutations.",
     "mismatch_variants": "A variant is concordant or opposite if it is a significant eQTL inside the model's window, "
-    "its effect is beyond noise, and no equally good variant has the other direction. Shares have Wilson's 95% interval.",
+    "its effect is beyond noise, and no equally good variant has the other direction. Shares have Wilson's "
+    "95% interval.",
     "mismatch_genes": "A gene's verdict is the first rule that holds, of those in gexviz's documentation; its sentence "
     "names the numbers that decided.",
 }

@@ -1,6 +1,7 @@
 // Tables: sorted by their headings, filtered by text and by class; copying and downloading what a bench orders.
 "use strict";
 (() => {
+  const PRINTED = 40; // rows
   const number = text => parseFloat(text.replaceAll("\u2212", "-").replaceAll(",", ""));
 
   function sortBy(table, heading) {
@@ -46,6 +47,15 @@
     box.addEventListener("input", () => filter(box, table));
     filter(box, table);
   }
+
+  // A page of paper can't be scrolled: the first rows of what the filter leaves.
+  addEventListener("beforeprint", () => {
+    for (const table of document.querySelectorAll("table.sorted")) {
+      const rows = [...table.tBodies[0].rows].filter(row => !row.hidden);
+      rows.forEach((row, place) => row.classList.toggle("unprinted", place >= PRINTED));
+      table.dataset.unprinted = rows.length > PRINTED ? `${rows.length - PRINTED} more rows are not printed` : "";
+    }
+  });
 
   async function copy(button) {
     const text = button.previousElementSibling.textContent;

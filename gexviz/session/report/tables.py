@@ -21,6 +21,8 @@ CHOICES = ("class", "verdict")
 
 _SEQUENCE = re.compile(r"[ACGTN\[\]/]{15,}")
 _LONG = 60
+_COUNT = 1e12
+"""Whole numbers below it are written out."""
 
 
 class Column(NamedTuple):
@@ -117,5 +119,8 @@ def _written(values: pd.Series) -> list[str]:
     if pd.api.types.is_integer_dtype(values):
         return ["" if pd.isna(value) else f"{int(value):,}".replace("-", "−") for value in values]
     if pd.api.types.is_numeric_dtype(values):
-        return [f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "" for value in values.astype(float)]
+        numbers = values.astype(float)
+        known = numbers[np.isfinite(numbers)]
+        kind = ",.0f" if (known % 1 == 0).all() and (known.abs() < _COUNT).all() else ".3g"
+        return [f"{value:{kind}}".replace("-", "−") if np.isfinite(value) else "" for value in numbers]
     return ["" if pd.isna(value) else str(value) for value in values]

@@ -22,6 +22,8 @@ class Shown:
         The figure in words, from its numbers, for who can't see it.
     note : str
         What a reader must know of it.
+    table_first : bool
+        Whether the table is as much to the point as the figure, and is to be seen without asking for it.
     """
 
     title: str
@@ -29,3 +31,4 @@ class Shown:
     figure: go.Figure | None = None
     alt: str = ""
     note: str = ""
+    table_first: bool = False

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gexviz.analysis.direction import SETS, direction_accuracy
+from gexviz.analysis.mismatch_summary import summary_text
 from gexviz.analysis.published import published_directions
 from gexviz.figures import words
 from gexviz.figures.association import Evidence, association_figure, evidence_region
@@ -37,10 +38,8 @@ _GENES = {
     "name": "gene", "verdict": "verdict", "r_deep": "r of the model", "r_linear": "r of the linear model",
     "q": "q of the eQTL", "lead": "lead eQTL", "main_driver": "main driver", "sentence": "in words",
 }  # fmt: skip
-_SUMMARY = {
-    "figure": "figure", "count": "count", "n": "of", "value": "share", "low": "low", "high": "high",
-    "published": "published",
-}  # fmt: skip
+_PARTS = ("direction", "drivers", "negative genes")
+_NUMBERS = "Brackets are 95% intervals. Published figures are of other cohorts, genes or tissues, as context."
 _CANDIDATES = {
     "name": "gene", "variant": "variant", "class": "class", "deep_effect": "model's effect of ALT",
     "slope": "eQTL slope", "q": "q", "oligo_ref": "oligo with REF", "oligo_alt": "oligo with ALT", "oligo_note": "note",
@@ -65,10 +64,11 @@ def mismatches_view(session: Session, view: View) -> list[Shown]:
         found.append(_verdicts(session, genes, model))
     summary = rows_of(session, "mismatch_summary", model=view.model, linear=view.linear)
     if len(summary):
-        found.append(Shown("The comparison in numbers", for_people(summary, _SUMMARY), note=_SHARES))
+        written = summary_text(summary, _PARTS, published_directions())
+        found.append(Shown("The comparison in numbers", written, note=_NUMBERS, table_first=True))
     table = candidates_table(session)
     if len(table):
-        found.append(Shown(CANDIDATES, table, note=_OLIGOS))
+        found.append(Shown(CANDIDATES, table, note=_OLIGOS, table_first=True))
     return found
 
 
@@ -96,6 +96,7 @@ def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Sh
             quadrants(variants, labels=labels, names=gene_names(session)),
             f"Effect of ALT by {model} against the eQTL slope, {len(both):,} pairs of gene and variant; in {same:,} "
             f"both have one direction. Classes: {counts}.",
+            table_first=True,
         )
     ]
     accuracy = direction_accuracy(variants, SET)
@@ -119,7 +120,8 @@ def _verdicts(session: Session, genes: pd.DataFrame, model: str) -> Shown:
     counts = ", ".join(f"{n:,} {name}" for name, n in genes["verdict"].value_counts().items())
     figure = verdict_bars(genes.set_index("gene"), model=model, names=gene_names(session))
     alt = f"Numbers of genes of each verdict on {model}, of {len(genes):,}: {counts}."
-    return Shown(f"Why {model} fails, or succeeds", for_people(_named(session, genes), _GENES), figure, alt)
+    table = for_people(_named(session, genes), _GENES)
+    return Shown(f"Why {model} fails, or succeeds", table, figure, alt, table_first=True)
 
 
 def _evidence(session: Session, view: View, variants: pd.DataFrame, model: str) -> list[Shown]:
