@@ -66,7 +66,9 @@ class Asked:
     state : State
         As it was given, with genes by their ids.
     evaluated : list of str
-        Models that are compared gene by gene.
+        Models whose correlations are shown.
+    whole : list of str
+        Those of them that are shown at all genes.
     genes : dict
         Gene id -> what is needed of it.
     pairs : list of Pair
@@ -76,6 +78,7 @@ class Asked:
 
     state: State
     evaluated: list[str] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
     genes: dict[str, OfGene] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
@@ -91,6 +94,7 @@ def asked_of(study: Study, state: State, notes: Sequence[Note] = ()) -> Asked:
         models = _models(study, found, asked)
         if found.page == "overview":
             _extend(asked.evaluated, models)
+            _extend(asked.whole, models)
         elif found.page == "mismatches" and (pair := _pair(study, found, models)) is not None:
             _extend(asked.pairs, [pair])
         if found.gene in asked.genes:

@@ -11,7 +11,7 @@ def collect_overview(work: Work) -> Tables:
     study, found, rows = work.study, [], []
     for done, model in enumerate(work.asked.evaluated, start=1):
         try:
-            if work.compute:
+            if work.compute and model in work.asked.whole:
                 study.compute(model, progress=work.progress)
             found.append(named(study.evaluate(model), model=model))
             rows.append(study.benchmark([model]))

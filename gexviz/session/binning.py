@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,23 +50,32 @@ def density(table: pd.DataFrame, models: Sequence[str], k: int = K) -> pd.DataFr
     DataFrame
         `COLUMNS`; ``people`` is a multiple of `k`. Empty bins are not in it.
     """
-    people = countable(table, models, k)
-    values = table.loc[people >= 0, ["observed", *models]].to_numpy(np.float64)
-    kinds = people[people >= 0]
-    rows: list[tuple[str | float, ...]] = []
-    if len(kinds):
-        strips = cut(values[:, 0], kinds, axis_of(values[:, 0], _OBSERVED_PER_SD, k), _strip_size(len(kinds), k), k)
-        for column, model in enumerate(models, start=1):
-            known = np.isfinite(values[:, column])
-            if not known.any():
-                continue
-            axis = axis_of(values[known, column], _PREDICTED_PER_SD, k)
-            for strip in strips:
-                here = strip.members[known[strip.members]]
-                for part in cut(values[here, column], kinds[here], axis, k, k):
-                    count = rounded_count(len(part.members), k)
-                    rows.append((model, strip.low, strip.high, part.low, part.high, count))
+    rows = [
+        (model, strip.low, strip.high, part.low, part.high, rounded_count(len(part.members), k))
+        for model, strip, part in bins_of(table, models, k)
+    ]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def bins_of(table: pd.DataFrame, models: Sequence[str], k: int = K) -> Iterator[tuple[str, Bin, Bin]]:
+    """The bins of :func:`density`, with their members as rows of `table`: model, strip of the observed axis, bin."""
+    people = countable(table, models, k)
+    rows = np.flatnonzero(people >= 0)
+    if not len(rows):
+        return
+    kinds, observed = people[rows], table["observed"].to_numpy(np.float64)[rows]
+    strips = cut(observed, kinds, axis_of(observed, _OBSERVED_PER_SD, k), _strip_size(len(rows), k), k)
+    for model in models:
+        predicted = table[model].to_numpy(np.float64)[rows]
+        known = np.isfinite(predicted)
+        if not known.any():
+            continue
+        axis = axis_of(predicted[known], _PREDICTED_PER_SD, k)
+        for strip in strips:
+            here = strip.members[known[strip.members]]
+            for part in cut(predicted[here], kinds[here], axis, k, k):
+                members = rows[here[part.members]]
+                yield model, strip._replace(members=rows[strip.members]), part._replace(members=members)
 
 
 def countable(table: pd.DataFrame, models: Sequence[str], k: int = K) -> np.ndarray:

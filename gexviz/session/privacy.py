@@ -12,7 +12,15 @@ from scipy import stats
 K = 10
 """The smallest group of people that anything is told of."""
 
-_SLOPE_PER_SE = 4
+_PEOPLE_APART = 3.0
+"""Standard deviations of one person's value by which the sum over a variant's carriers stays uncertain."""
+
+_FINEST = 0.25
+"""Of a standard error: no slope is rounded to less."""
+
+_ERROR_STEP = 1.1
+"""Standard errors are rounded to powers of it: they tell how many the carriers are."""
+
 _R_STEP = 0.05
 
 
@@ -25,8 +33,8 @@ def rounded_count(people: float, k: int = K) -> int:
 
 
 def told_count(people: float, everybody: int, k: int = K) -> int:
-    """The same, but for everybody: how many they are is known."""
-    return everybody if people == everybody else rounded_count(people, k)
+    """The same, and no more than everybody: how many they are is known."""
+    return min(rounded_count(people, k), everybody)
 
 
 def grid_step(values: np.ndarray, per_sd: float) -> float:
@@ -61,6 +69,17 @@ class Carriers(NamedTuple):
     def groups(self) -> list[str]:
         """The populations."""
         return [name.removeprefix("carriers_") for name in map(str, self.table) if name.startswith("carriers_")]
+
+    def steps(self, variants: pd.Series, group: str = "") -> np.ndarray:
+        """How coarse z scores of variants are: the fewer people make the difference, the coarser.
+
+        A slope is a difference of means; that of a variant with m carriers shifts by 1 / sqrt(m) if one person is added
+        who is a standard deviation away.
+        """
+        suffix = f"_{group}" if group else ""
+        fewer = self.table[[f"carriers{suffix}", f"others{suffix}"]].min(axis=1)
+        found = np.maximum(fewer.reindex(variants).to_numpy(np.float64), 1.0)
+        return np.maximum(_PEOPLE_APART / np.sqrt(found), _FINEST)
 
     def enough(self, k: int = K) -> pd.Index:
         """Variants that at least `k` people carry and at least `k` don't."""
@@ -109,11 +128,11 @@ def coarse_variants(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.D
     everywhere = kept["variant"].isin(carriers.enough_everywhere(k))
     groups = carriers.groups
     changed: dict[str, Any] = {}
-    for suffix in ("", *(f"_{group}" for group in groups)):
-        changed |= _coarse_slopes(kept, suffix)
-        for name in _P if not suffix else ("p",):
-            if f"{name}{suffix}" in kept:
-                changed[f"{name}{suffix}"] = coarse_p(kept[f"{name}{suffix}"])
+    for group in ("", *groups):
+        suffix, steps = f"_{group}" if group else "", carriers.steps(kept["variant"], group)
+        changed |= _coarse_slopes(kept, suffix, steps)
+        found = [f"{name}{suffix}" for name in _P if f"{name}{suffix}" in kept]
+        changed |= {name: _coarse_p(kept[name], steps) for name in found}
     for name, decimals in _DECIMALS.items():
         changed |= {c: kept[c].round(decimals) for c in kept if c == name or c in {f"{name}_{g}" for g in groups}}
     changed |= {name: _significant(kept[name], digits) for name, digits in _DIGITS.items() if name in kept}
@@ -128,19 +147,20 @@ def coarse_variants(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.D
     return told.assign(**{name: told[name].where(everywhere) for name in within if name in told})
 
 
-def _coarse_slopes(table: pd.DataFrame, suffix: str) -> dict[str, pd.Series]:
-    """Slopes on a grid of a quarter of their standard error, which has two digits."""
+def _coarse_slopes(table: pd.DataFrame, suffix: str, steps: np.ndarray) -> dict[str, pd.Series]:
+    """Slopes on a grid of their standard error, which is rounded itself."""
     if f"slope{suffix}" not in table:
         return {}
-    slope, error = table[f"slope{suffix}"], table[f"se{suffix}"]
-    coarse = _significant(error, 2)
-    return {f"se{suffix}": coarse, f"slope{suffix}": (slope / error * _SLOPE_PER_SE).round() / _SLOPE_PER_SE * coarse}
+    slope, error = (table[f"{name}{suffix}"].astype(np.float64) for name in ("slope", "se"))
+    known = error.where(error > 0)
+    coarse = _ERROR_STEP ** np.round(np.log(known) / math.log(_ERROR_STEP))
+    return {f"se{suffix}": coarse, f"slope{suffix}": (slope / known / steps).round() * steps * coarse}
 
 
-def coarse_p(p: pd.Series) -> pd.Series:
-    """Two-sided p on a grid of a quarter of a standard error, as slopes are."""
+def _coarse_p(p: pd.Series, steps: np.ndarray) -> pd.Series:
+    """Two-sided p on the same grid."""
     z = stats.norm.isf(p.astype(np.float64).clip(lower=1e-300) / 2)
-    return pd.Series(2 * stats.norm.sf(np.round(z * _SLOPE_PER_SE) / _SLOPE_PER_SE), p.index, name=p.name)
+    return pd.Series(2 * stats.norm.sf(np.round(z / steps) * steps), p.index, name=p.name)
 
 
 def _significant(values: pd.Series, digits: int) -> pd.Series:
