@@ -12,7 +12,7 @@ from session_files import a_session
 
 from gexviz.errors import GexvizError
 from gexviz.session import writing
-from gexviz.session.contents import TABLES
+from gexviz.session.contents import TABLES, State, View
 from gexviz.session.reading import read_session
 from gexviz.session.writing import write_session
 
@@ -106,6 +106,18 @@ def test_what_could_not_be_read_again_is_not_written(file, table, said):
         write_session(a_session(tables=a_session().tables | {"exons": table}), file)
     assert caught.value.place == "tables/exons.parquet"
     assert not list(file.parent.iterdir())
+
+
+def test_an_unknown_table_is_not_left_out_silently(file):
+    with pytest.raises(GexvizError, match="no session has"):
+        write_session(a_session(tables=a_session().tables | {"genotypes": pd.DataFrame({"gene": ["G1"]})}), file)
+
+
+def test_a_story_that_is_too_long_to_be_read_is_not_written(file):
+    views = tuple(View(page="gene", gene="G1", text="x" * 20_000) for _ in range(900))
+    with pytest.raises(GexvizError, match="too large") as caught:
+        write_session(a_session(state=State(views=views)), file)
+    assert caught.value.place == "state.json"
 
 
 def test_people_are_not_written_at_level_aggregate(file):

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from gexviz.session.contents import SCHEMA
 from gexviz.session.refusing import quoted, refused
 
-MOST_JSON = 32_000_000
+MOST_JSON = 16_000_000
 """Bytes of one document."""
 
 _Model = TypeVar("_Model", bound=BaseModel)

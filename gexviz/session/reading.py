@@ -41,10 +41,17 @@ def read_session(source: str | Path | bytes, name: str | None = None) -> Session
         source = Path(source).expanduser()
         name = name or str(source)
     with naming(name):
-        return _session(container.unpacked(source))
+        return session_of(container.unpacked(source))
 
 
-def _session(members: Mapping[str, bytes]) -> Session:
+def session_of(members: Mapping[str, bytes]) -> Session:
+    """Make a session of the members of its file, each checked by itself and with the others.
+
+    Raises
+    ------
+    GexvizError
+        Naming the member.
+    """
     for required in (MANIFEST, STATE):
         if required not in members:
             raise refused("a member is missing", required)

@@ -47,7 +47,7 @@ def table_bytes(table: pd.DataFrame, name: str, member: str) -> bytes:
     Raises
     ------
     GexvizError
-        If it lacks a column that it must have, or holds what a session can't.
+        If it lacks a column that it must have, or has one that can't be written.
     """
     _refuse_other_columns(list(table.columns), name, member)
     try:
@@ -57,7 +57,6 @@ def table_bytes(table: pd.DataFrame, name: str, member: str) -> bytes:
     except (pa.ArrowException, TypeError) as error:
         raise refused(f"a column can't be written: {error}", member, expected="columns of numbers or text") from None
     content: bytes = made.getvalue().to_pybytes()
-    table_of(content, name, member)
     return content
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from gexviz.files import written_whole
 from gexviz.session.arrays import arrays_bytes
-from gexviz.session.consistency import refuse_inconsistent
 from gexviz.session.container import (
     MANIFEST,
     NOTES,
@@ -20,6 +19,8 @@ from gexviz.session.container import (
 )
 from gexviz.session.contents import TABLES, Manifest, Session
 from gexviz.session.notes import dump_notes
+from gexviz.session.reading import session_of
+from gexviz.session.refusing import refused
 from gexviz.session.tables import table_bytes
 
 
@@ -57,7 +58,8 @@ def session_members(session: Session) -> dict[str, bytes]:
     GexvizError
         For what a session file can't hold.
     """
-    refuse_inconsistent(session)
+    if unknown := sorted(session.tables.keys() - TABLES.keys()):
+        raise refused("there is a table that no session has", table_member(unknown[0]), expected=", ".join(TABLES))
     members = {STATE: session.state.model_dump_json(indent=1).encode(), NOTES: dump_notes(session.notes)}
     for name in TABLES:
         if name in session.tables:
@@ -72,4 +74,5 @@ def session_members(session: Session) -> dict[str, bytes]:
     manifest = session.manifest.model_copy(update={"members": digests})
     whole = {MANIFEST: manifest.model_dump_json(indent=1).encode(), **members}
     expect_within_limits(whole)
+    session_of(whole)  # what is written can be read again
     return whole
