@@ -96,10 +96,11 @@ class TableOptions(ModelOptions):
     Attributes
     ----------
     predictions : Path
-        TSV (plain or gzipped), CSV or Parquet.
+        TSV (plain or gzipped), CSV, Parquet, HDF5 or AnnData (``.h5ad``).
     scale : str
         Unit of the values, as people read it on an axis; a table can't tell it, so it has to be given.
     layout : {"auto", "wide", "long"}
+        Of text and Parquet.
         ``wide``: gene in the first column, a column a sample (or ``SAMPLE|1`` and ``SAMPLE|2``, one a haplotype).
         ``long``: columns ``gene``, ``sample``, ``value``, and ``haplotype`` (1 or 2) for predictions per haplotype.
     haplotypes : {"output_mean", "output_sum"}

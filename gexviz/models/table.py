@@ -14,6 +14,7 @@ from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.options import TableOptions
+from gexviz.models.table_arrays import ArrayLayout, is_hdf5, read_array_layout, read_arrays
 from gexviz.models.table_file import Predictions, read_predictions
 from gexviz.models.table_layout import Layout, read_layout
 
@@ -25,11 +26,11 @@ class TableModel:
     ----------
     spec : ModelSpec
         With ``input="table"``; its haplotype policy makes one number of a person's two.
-    layout : Layout
+    layout : Layout or ArrayLayout
         Of the file.
     """
 
-    def __init__(self, spec: ModelSpec, layout: Layout) -> None:
+    def __init__(self, spec: ModelSpec, layout: Layout | ArrayLayout) -> None:
         self.spec = spec
         self.layout = layout
         self._reading = threading.Lock()
@@ -97,7 +98,8 @@ class TableModel:
 
     @cached_property
     def _predictions(self) -> Predictions:
-        return read_predictions(self.layout)
+        layout = self.layout
+        return read_arrays(layout) if isinstance(layout, ArrayLayout) else read_predictions(layout)
 
     @cached_property
     def _exact(self) -> dict[str, tuple[int, ...]]:
@@ -159,4 +161,18 @@ def open_model(name: str, options: TableOptions) -> TableModel:
         trained_on_cohort=options.trained_on_cohort,
         verified="computed elsewhere, shown as given",
     )
-    return TableModel(spec, read_layout(options.predictions, options.layout))
+    return TableModel(spec, _laid(options))
+
+
+def _laid(options: TableOptions) -> Layout | ArrayLayout:
+    if not is_hdf5(options.predictions):
+        return read_layout(options.predictions, options.layout)
+    layout = read_array_layout(options.predictions)
+    if layout.scale is not None and layout.scale != options.scale:
+        raise GexvizError(
+            f"the file's predictions are {layout.scale}, the study calls them {options.scale}",
+            file=layout.path,
+            expected="one unit in both places",
+            remedy=f'write scale = "{layout.scale}" in the study, if the file is right',
+        )
+    return layout

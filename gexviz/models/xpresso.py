@@ -23,6 +23,7 @@ from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.half_life import HalfLifeFeatures
 from gexviz.models.options import XpressoOptions
+from gexviz.models.own_arrays import own_array
 from gexviz.models.torch_model import TorchSequenceModel
 
 WINDOW = 10_500
@@ -271,13 +272,12 @@ def _layer_weights(path: Path, file: h5py.File, layer: str, shape: tuple[int, ..
 
 def _array(path: Path, file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read one array, once its kind and shape are known to be right."""
-    node: Any = file
-    for part in name.split("/"):
-        if not isinstance(node, h5py.Group) or not isinstance(node.get(part, getlink=True), h5py.HardLink):
-            raise _not_xpresso(path, f"it has no {name}")
-        node = node[part]
-    if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
-        raise _not_xpresso(path, f"{name} is no array of this file")
+    try:
+        node = own_array(file, name)
+    except ValueError as error:
+        raise _not_xpresso(path, str(error)) from None
+    if node is None:
+        raise _not_xpresso(path, f"it has no {name}")
     if node.shape != shape or node.dtype != np.float32:
         raise _not_xpresso(path, f"{name} is {node.dtype} {node.shape}, not float32 {shape}")
     values = np.asarray(node[()])

@@ -1,0 +1,38 @@
+"""Arrays of HDF5 files that others wrote: only those that are in the file itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+
+
+def own_array(folder: h5py.Group, name: str) -> h5py.Dataset | None:
+    """Find an array without leaving its file.
+
+    Parameters
+    ----------
+    folder : h5py.Group
+    name : str
+        Path of the array in it.
+
+    Returns
+    -------
+    h5py.Dataset or None
+        None where there is nothing of that name, or only a soft or external link, or a group.
+
+    Raises
+    ------
+    ValueError
+        For an array whose values are kept in other files.
+    """
+    node: Any = folder
+    for part in name.split("/"):
+        if not isinstance(node, h5py.Group) or not isinstance(node.get(part, getlink=True), h5py.HardLink):
+            return None
+        node = node[part]
+    if not isinstance(node, h5py.Dataset):
+        return None
+    if node.is_virtual or node.external:
+        raise ValueError(f"{name} keeps its values in other files")
+    return node
