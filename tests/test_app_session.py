@@ -289,7 +289,7 @@ def test_the_file_that_is_shared_can_be_opened(study: Path, monkeypatch: pytest.
     app.button(key="make_session").click().run()
     app = until_quiet(app)
     assert not app.exception and not app.error
-    assert "No member has a row a person" in said(app)
+    assert "No table in it has a row for each person" in said(app)
     assert {b.label.split(" (")[0] for b in app.get("download_button")} == {"Session file", "Report"}
     draft(study).keep(View(page="overview", model="deep", linear="linear"))
     assert "make it again" in texts(app.run())
@@ -304,7 +304,7 @@ def test_people_are_named_only_after_the_name_of_the_study(study: Path, monkeypa
     assert not app.button(key="make_session").disabled
     app.button(key="make_session").click().run()
     app = until_quiet(app)
-    assert not app.exception and not app.error and "have a row a person" in texts(app)
+    assert not app.exception and not app.error and "have a row for each person" in texts(app)
     app.text_input(key="session_confirm").input("").run()
     assert not app.get("download_button"), "who did not type it gets nothing"
 

@@ -170,7 +170,7 @@ def test_a_file_is_opened_and_returned_notes_stand_beside_their_gene(study: Path
         expect(page.locator(".js-plotly-plot:visible").first).to_be_visible(timeout=60_000)
         page.get_by_role("tab", name="Notes").click()
         page.locator("input[type=file]").first.set_input_files(returned)
-        expect(page.get_by_text("1 new, 0 known already")).to_be_visible()
+        expect(page.get_by_text("notes.jsonl: 1 new, 0 known already")).to_be_visible()
         page.get_by_role("button", name="Merge these notes").click()
         expect(page.get_by_text(said.text)).to_be_visible()
         visit(page, f"{address}/Gene?gene=GENE0")
@@ -191,7 +191,7 @@ def test_the_shared_file_and_report_are_downloaded(study: Path, page: Page) -> N
         session_page(page, address)
         page.get_by_role("tab", name="Share").click()
         page.get_by_role("button", name="Make the file").click()
-        expect(page.get_by_text("No member has a row a person")).to_be_visible(timeout=120_000)
+        expect(page.get_by_text("No table in it has a row for each person")).to_be_visible(timeout=120_000)
         for name, begins in (("Session file", b"PK"), ("Report", b"<!doctype html>")):
             with page.expect_download() as saved:
                 page.get_by_role("button", name=re.compile(f"^.*{name} \\(")).click()

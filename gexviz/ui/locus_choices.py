@@ -45,7 +45,7 @@ def method_choice(view: View) -> str:
     method = view.selection.method or ISM
     st.session_state["method_box"] = method
     st.selectbox(
-        "Method", list(METHODS), key="method_box", format_func=lambda m: METHODS[m], width=230,
+        "Method", list(METHODS), key="method_box", format_func=lambda m: METHODS[m], width=210,
         on_change=lambda: _go(view, method=_unless(st.session_state["method_box"], ISM)),
     )  # fmt: skip
     return method
@@ -56,7 +56,7 @@ def tracks_choice(view: View) -> None:
     chosen = [name for name in TRACKS if view.selection.tracks and view.selection.shows(name)]
     st.session_state["tracks_box"] = chosen
     st.multiselect(
-        "Tracks", list(TRACKS), key="tracks_box", format_func=lambda t: TRACKS[t], placeholder="all", width=230,
+        "Tracks", list(TRACKS), key="tracks_box", format_func=lambda t: TRACKS[t], placeholder="all", width=170,
         on_change=lambda: _go(view, tracks=",".join(st.session_state["tracks_box"]) or None),
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ def sequence_choice(study: Study) -> tuple[Person | None, Person | str | None]:
 def _person(label: str, key: str, study: Study, others: list[str]) -> Person | str:
     populations = study.samples["population"].astype(str).to_dict() if "population" in study.samples else {}
     who = st.selectbox(
-        label, [*others, *study.samples.index], key=f"{key}_sequence", width=230, persist_state=_KEEP,
+        label, [*others, *study.samples.index], key=f"{key}_sequence", width=205, persist_state=_KEEP,
         filter_mode="contains", format_func=lambda s: f"{s} · {populations[s]}" if s in populations else s,
         help="The reference, or one copy of a person's own genome. Who is chosen stays out of links and files.",
     )  # fmt: skip

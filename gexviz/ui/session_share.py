@@ -150,13 +150,15 @@ def _made(study: Study, made: Made) -> None:
     st.subheader("What is in the file", anchor=False)
     of_people = int(made.members["people"].sum())
     if of_people:
-        st.warning(f"{of_people} members have a row a person.", icon=":material/groups:")
+        st.warning(f"{of_people} of its tables have a row for each person.", icon=":material/groups:")
     else:
-        st.success("No member has a row a person.", icon=":material/shield_person:")
+        st.success("No table in it has a row for each person.", icon=":material/shield_person:")
+    rows = ["" if pd.isna(number) else f"{number:,}" for number in made.members["rows"]]
+    order = ["member", "holds", *["people"] * bool(of_people), "rows", "columns", "bytes"]
     st.dataframe(
-        made.members, hide_index=True, key="session_members", column_config={
-            "member": "Member", "holds": "What it holds", "people": "A row a person", "columns": "Columns",
-            "rows": st.column_config.NumberColumn("Rows", format="localized"),
+        made.members.assign(rows=rows), hide_index=True, key="session_members", column_order=order, column_config={
+            "member": "Member", "holds": "What it holds", "people": "Row a person", "columns": "Columns",
+            "rows": st.column_config.TextColumn("Rows", alignment="right"),
             "bytes": st.column_config.NumberColumn("Bytes", format="bytes"),
         },
     )  # fmt: skip
