@@ -59,9 +59,15 @@ class Chart:
             for number, known in self._ids.items():
                 found = np.flatnonzero(np.isin(known, wanted)).tolist() if wanted else None
                 self.widget.data[number].selectedpoints = found
+        self.keep()
 
-    def refresh(self) -> None:
-        """Give new front-ends the figure as it is now, not as it was made."""
+    def widen(self, width: int) -> None:
+        """Make it `width` px wide."""
+        self.widget.layout.width = width
+        self.keep()
+
+    def keep(self) -> None:
+        """Let browsers that open it from now on see it as it is now: Plotly's widget gives them what it began with."""
         self.widget._repr_mimebundle_()
 
     def _selected(self, number: int, trace: Any, points: Any, selector: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import ipywidgets
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -20,7 +21,7 @@ tables = lazy("itables.widget")
 
 COLUMNS = {
     "name": "gene", "verdict": "verdict", "r_deep": "r (deep)", "r_linear": "r (linear)", "n": "people",
-    "q": "q (eQTL)", "main_driver": "main driver", "main_class": "class of the main driver",
+    "eqtl": "−log10 q (eQTL)", "main_driver": "main driver", "main_class": "class of the main driver",
 }  # fmt: skip
 
 
@@ -81,11 +82,12 @@ class MismatchesView(View):
         return self.compared.effects, self._shown()
 
     def _fit(self) -> None:
-        self._chart.widget.layout.width = self.room.width - 16  # the gene's charts see to themselves
+        self._chart.widen(self.room.width - 16)  # the gene's charts see to themselves
 
     def _shown(self) -> pd.DataFrame:
         """The columns that tell most, as people read them."""
-        return self.rows[list(COLUMNS)].rename(columns=COLUMNS).round(3)
+        rows = self.rows.assign(eqtl=-np.log10(self.rows["q"].clip(lower=1e-300)) + 0.0)
+        return rows[list(COLUMNS)].rename(columns=COLUMNS).round({"−log10 q (eQTL)": 1}).round(3)
 
     def _clicked(self, change: Any) -> None:
         self.selection = [self.rows.index[row] for row in change["new"]]
@@ -103,5 +105,7 @@ class MismatchesView(View):
             return
         row = self.rows.loc[self.selection[0]]
         said = f"<b>{html.escape(str(row['name']))}: {html.escape(row['verdict'])}.</b> {html.escape(row['sentence'])}"
+        marked = self.people.selection if self.people else []
         self.people = self.compared.gene(self.selection[0])
+        self.people.selection = marked
         self._below.children = (ipywidgets.HTML(said), self.people)

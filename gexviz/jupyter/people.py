@@ -62,7 +62,7 @@ class PeopleView(View):
         """Two charts beside each other, where they have the room."""
         across = min(2, len(self._charts), self.room.width // NARROWEST) or 1
         for chart in self._charts:
-            chart.widget.layout.width = (self.room.width - 16) // across
+            chart.widen((self.room.width - 16) // across)
 
     def static(self) -> tuple[go.Figure, None]:
         """All models in one figure."""

@@ -109,7 +109,7 @@ class View(ipywidgets.VBox):
     def _fit(self) -> None:
         """Give the charts the width that there is."""
         for chart in self.charts:
-            chart.widget.layout.width = self.room.width - 16
+            chart.widen(self.room.width - 16)
 
     def _tell(self) -> None:
         number = len(self.selection)
@@ -121,5 +121,5 @@ class View(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **formats: Any) -> dict[str, Any]:
         for chart in self.charts:
-            chart.refresh()
+            chart.keep()
         return static_bundle(*self.static()) | super()._repr_mimebundle_(**formats)
