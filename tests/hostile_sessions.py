@@ -177,6 +177,8 @@ DOCUMENTS: dict[str, Hostile] = {
     "nested 100,000 times": lambda: forged(state=b"[" * 100_000 + b"]" * 100_000),
     "text of 1 MB as title": lambda: forged(state=state(title="x" * 1_000_000)),
     "40 MB of spaces in a document": lambda: forged(state=b" " * 40_000_000 + b"{}"),
+    "1 million empty lists": lambda: forged(state=b"[" + b"[]," * 1_000_000 + b"[]]"),
+    "150,000 keys": lambda: forged(state=("{" + ",".join(f'"{i}":0' for i in range(150_000)) + "}").encode()),
     "half a character": lambda: forged(state=b'{"title": "\\ud800"}'),
     "terminal codes in a title": lambda: forged(state=state(title="\x1b]0;owned\x07")),
     "views of one id": lambda: forged(state=state(views=2 * json.loads(members()["state.json"])["views"])),

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ValidationError
 from gexviz.session.contents import SCHEMA
 from gexviz.session.refusing import quoted, refused
 
-MOST_JSON = 16_000_000
-"""Bytes of one document."""
+MOST_BYTES = 4_000_000
+"""Of one document."""
+MOST_COMMAS = 200_000
+"""Each stands before a value, or in a text."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -44,8 +46,9 @@ def document(content: bytes, kind: type[_Model], member: str) -> _Model:
         For what is no strict JSON (a key twice, NaN, Infinity, nesting without end), and for keys and values that
         `kind` doesn't have.
     """
-    if len(content) > MOST_JSON:
-        raise refused("a document is too large", member, expected=f"at most {MOST_JSON / 1e6:.0f} MB")
+    if len(content) > MOST_BYTES or content.count(b",") > MOST_COMMAS:
+        limit = f"at most {MOST_BYTES / 1e6:.0f} MB and {MOST_COMMAS:,} values"
+        raise refused("a document is too large", member, expected=limit)
     try:
         text = content.decode("utf-8")
         raw = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
