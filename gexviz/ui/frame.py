@@ -179,13 +179,14 @@ def _header(page: str, view: View) -> None:
         else:
             st.badge("Real data", icon=":material/groups:", color="green")
         st.space("stretch")
-        for name, (path, icon) in PAGES.items():
-            label = f"**{name}**" if name == page else name
-            st.page_link(path, label=label, icon=icon, query_params=selection.query())
+        with st.container(horizontal=True, vertical_alignment="center", width="content", key="pages"):
+            for name, (path, icon) in PAGES.items():
+                label = f"**{name}**" if name == page else name
+                st.page_link(path, label=label, icon=icon, query_params=selection.query())
         account()
     if page == "Session":
         return
-    model, linear, gene, keep, link = st.columns([4, 4, 6, 3, 2], vertical_alignment="bottom", gap="small")
+    model, linear, gene, keep, link = st.columns([3.4, 3.4, 4.5, 4.2, 2.5], vertical_alignment="bottom", gap="small")
     with keep:
         keeping.button(page, view.opened, selection)
     with link:

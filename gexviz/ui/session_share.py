@@ -156,7 +156,8 @@ def _made(study: Study, made: Made) -> None:
     rows = ["" if pd.isna(number) else f"{number:,}" for number in made.members["rows"]]
     order = ["member", "holds", *["people"] * bool(of_people), "rows", "columns", "bytes"]
     st.dataframe(
-        made.members.assign(rows=rows), hide_index=True, key="session_members", column_order=order, column_config={
+        made.members.assign(rows=rows), hide_index=True, key="session_members", column_order=order,
+        height=min(700, 38 + 35 * len(rows)), column_config={
             "member": "Member", "holds": "What it holds", "people": "Row a person", "columns": "Columns",
             "rows": st.column_config.TextColumn("Rows", alignment="right"),
             "bytes": st.column_config.NumberColumn("Bytes", format="bytes"),

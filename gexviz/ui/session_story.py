@@ -59,7 +59,6 @@ def _view(opened: Opened, draft: Draft, view: View, at: int, number: int) -> Non
     with st.container(border=True, key=f"view {view.id}", gap="small"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(path, label=plain(f"{at + 1}. {name_of(view, opened)}"), icon=icon, query_params=query)
-            st.caption(plain(what_is_shown(view, opened)), width="content")
             st.space("stretch")
             for label, symbol, to in (("Up", "arrow_upward", at - 1), ("Down", "arrow_downward", at + 1)):
                 st.button(
@@ -70,6 +69,7 @@ def _view(opened: Opened, draft: Draft, view: View, at: int, number: int) -> Non
                 "Remove", icon=":material/delete:", key=f"remove {view.id}", type="tertiary",
                 on_click=partial(_tried, draft.remove, view.id),
             )  # fmt: skip
+        st.caption(plain(what_is_shown(view, opened)))
         left, right = st.columns([2, 3], gap="small")
         with left:
             saved_text("Title", f"title {view.id}", view.title, partial(_edit, draft, view, "title"),
