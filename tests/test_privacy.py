@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -70,6 +70,8 @@ def published(table, variants):
         for value in table:
             known = table[value].notna() & variants[variant].notna()
             counts = np.array([(known & (variants[variant] == n)).sum() for n in range(3)])
+            if groups.groups(table, variants[variant], [value]).empty:
+                continue
             for members in groups.partition(counts):
                 people = np.flatnonzero(known & variants[variant].isin(members))
                 found.append((frozenset(people), rounded_count(len(people))))
@@ -96,6 +98,7 @@ def test_no_difference_of_published_groups_is_known_to_be_a_small_group(cohort):
 
 
 @given(st.integers(K, 500), st.integers(0, 500))
+@example(14, 1)
 def test_rounded_numbers_never_give_a_small_difference_away(inner, more):
     outer = inner + more
     a, b = rounded_count(inner), rounded_count(outer)
@@ -147,7 +150,8 @@ def test_edges_are_nobodys_value(cohort):
         edges = density[["observed_low", "observed_high"]].to_numpy() / step
         assert np.allclose(edges, np.round(edges), atol=1e-6)
         beyond = (used["observed"] >= density["observed_high"].max() - step).sum()
-        assert beyond >= K
+        before = (used["observed"] < density["observed_low"].min() + step).sum()
+        assert min(beyond, before) >= min(K, len(used) // 2)
 
 
 def test_one_outlier_does_not_show_in_a_bin():

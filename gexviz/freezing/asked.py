@@ -43,7 +43,9 @@ class OfGene:
     variants : list of str
         Whose carriers are told apart.
     effects : list of str
-        Models whose variants are shown.
+        Models whose effects of variants are shown.
+    weights : list of str
+        Linear models whose weights are shown.
     tracks : list of Track
     associations : Pair or None
         The comparison that its eQTLs are taken from.
@@ -53,6 +55,7 @@ class OfGene:
     people: list[str] = field(default_factory=list)
     variants: list[str] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
+    weights: list[str] = field(default_factory=list)
     tracks: list[Track] = field(default_factory=list)
     associations: Pair | None = None
 
@@ -114,9 +117,11 @@ def _of_gene(study: Study, asked: Asked, view: View, models: list[str]) -> None:
     _extend(gene.variants, [v for v in (view.variant, *view.variants) if v])
     if view.page in ("gene", "mismatches"):
         _extend(gene.people, models)
-    able = [m for m in models if isinstance(study.model(m), PredictsSequences | PredictsDosages)]
-    _extend(gene.effects, able)
-    deep = next((m for m in able if isinstance(study.model(m), PredictsSequences)), None)
+    opened = {m: study.model(m) for m in models}
+    deep = next((m for m in models if isinstance(opened[m], PredictsSequences)), None)
+    linear = [m for m in models if isinstance(opened[m], PredictsDosages)]
+    _extend(gene.effects, [deep] if deep is not None else linear[:1])
+    _extend(gene.weights, linear)
     if view.page == "locus" and deep is not None:
         _extend(gene.tracks, [Track(deep, view.method or ISM, view.region)])
     if view.page == "mismatches":

@@ -15,7 +15,6 @@ from gexviz.explaining.target import target
 from gexviz.figures.tracks.base import Region
 from gexviz.freezing.asked import ISM, OfGene, Track
 from gexviz.freezing.work import Work, named
-from gexviz.models.base import PredictsDosages
 from gexviz.session.contents import TABLES
 from gexviz.session.naming import without_paths
 
@@ -72,8 +71,8 @@ def effects_of(work: Work, gene: OfGene) -> list[pd.DataFrame]:
 def weights_of(work: Work, gene: OfGene) -> list[pd.DataFrame]:
     """Weights of the linear models, of variants that the genotypes have."""
     found = []
-    for model in gene.effects:
-        if isinstance(work.study.model(model), PredictsDosages) and not work.study.unavailable(model, gene.place):
+    for model in gene.weights:
+        if not work.study.unavailable(model, gene.place):
             table = work.study.gene(gene.place.id).weights(model)
             known = table[(table["status"] != "missing") & (table["position"] >= 0)]
             summed = known.groupby("variant", sort=False).agg({"position": "first", "weight": "sum"})

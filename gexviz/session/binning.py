@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from gexviz.session.privacy import K, grid_step, rounded_count
+from gexviz.session.privacy import K, grid_step, rounded_count, too_few
 
 COLUMNS = ["model", "observed_low", "observed_high", "predicted_low", "predicted_high", "people"]
 
@@ -18,7 +18,7 @@ _PREDICTED_PER_SD = 12
 
 
 class Axis(NamedTuple):
-    """A grid, and the part of it that is drawn: `k` people lie at or beyond each end."""
+    """A grid, and the part of it that is drawn: `k` people lie at or beyond each end (of fewer than 2 `k`, half)."""
 
     step: float
     first: int
@@ -61,7 +61,7 @@ def bins_of(table: pd.DataFrame, models: Sequence[str], k: int = K) -> Iterator[
     """The bins of :func:`density`, with their members as rows of `table`: model, strip of the observed axis, bin."""
     people = countable(table, models, k)
     rows = np.flatnonzero(people >= 0)
-    if not len(rows):
+    if not len(rows) or too_few(len(table), k):
         return
     kinds, observed = people[rows], table["observed"].to_numpy(np.float64)[rows]
     strips = cut(observed, kinds, axis_of(observed, _OBSERVED_PER_SD, k), _strip_size(len(rows), k), k)
@@ -103,7 +103,8 @@ def axis_of(values: np.ndarray, per_sd: float, k: int = K) -> Axis:
     """Lay a grid over values; no end of it is at a value of one of the outermost people."""
     step = grid_step(values, per_sd)
     places = np.sort(np.floor(values / step).astype(np.int64))
-    return Axis(step, int(places[min(k, len(places)) - 1]), int(places[-min(k, len(places))]))
+    inwards = min(k, (len(places) + 1) // 2)
+    return Axis(step, int(places[inwards - 1]), int(places[-inwards]))
 
 
 def cut(values: np.ndarray, kinds: np.ndarray, axis: Axis, fewest: int, k: int = K) -> list[Bin]:

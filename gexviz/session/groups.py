@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from gexviz.session.privacy import K, grid_step, rounded_count
+from gexviz.session.privacy import K, grid_step, rounded_count, too_few
 
 COLUMNS = ["value", "copies", "people", "q10", "q25", "q50", "q75", "q90"]
 
@@ -39,7 +39,9 @@ def groups(table: pd.DataFrame, copies: pd.Series, values: Sequence[str], k: int
     DataFrame
         `COLUMNS`; ``people`` is a multiple of `k`.
     """
-    rows = []
+    rows: list[dict[str, str | float]] = []
+    if too_few(len(table), k):
+        return pd.DataFrame(rows, columns=COLUMNS)
     called = copies.round().to_numpy(np.float64)
     for value in values:
         known = table[value].to_numpy(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any, NamedTuple
 
@@ -33,8 +34,13 @@ def rounded_count(people: float, k: int = K) -> int:
 
 
 def told_count(people: float, everybody: int, k: int = K) -> int:
-    """The same, and no more than everybody: how many they are is known."""
-    return min(rounded_count(people, k), everybody)
+    """The same, and no more than everybody: how many they are is known. All of them, where they are too few to divide."""
+    return everybody if too_few(everybody, k) else min(rounded_count(people, k), everybody)
+
+
+def too_few(everybody: int, k: int = K) -> bool:
+    """Whether a cohort is so small that a group in it leaves a small one over."""
+    return everybody < 2 * k
 
 
 def grid_step(values: np.ndarray, per_sd: float) -> float:
@@ -95,7 +101,7 @@ _LEFT_OUT = frozenset(
     {"alt_count", "chromosomes", "df", "effect_max", "effect_min", "missing", "n", "n_backgrounds", "t"}
 )
 _DECIMALS = {"frequency": 2, "maf": 2, "share": 2, "running_r": 2, "rise": 2, "own_r": 2, "posterior": 2}
-_DIGITS = {"effect_mean": 3, "effect_sd": 3, "deep_mean": 3}
+_DIGITS = {"effect_mean": 3, "effect_sd": 3, "deep_mean": 3, "deep_noise": 3}
 _LINKAGE = ("r_lead", "ld_lead", "ld_best_opposite")
 _P = ("p", "q", "own_p")
 _OTHER_VARIANTS = ("signal", "rival")
@@ -172,6 +178,7 @@ def _significant(values: pd.Series, digits: int) -> pd.Series:
 _OF_SOME = frozenset({"mean_observed", "mean_predicted", "r2"})
 _MAIN = ("main_driver", "main_class", "main_supported", "main_sign_predicts_r")
 _LEAD = ("lead", "lead_class")
+_P_OF_GENES = ("p", "q", "q_deep", "q_linear", "ceiling_p")
 _SHARED = {"inside": 2, "r_deep": 3, "r_deep_low": 3, "r_deep_high": 3, "r_linear": 3, "r_linear_low": 3,
            "r_linear_high": 3, "pearson": 3, "pearson_low": 3, "pearson_high": 3, "spearman": 3}  # fmt: skip
 
@@ -196,12 +203,21 @@ def coarse_genes(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.Data
     told = told.assign(**{name: told[name].where(people >= k) for name in numbers})
     told["n"] = people.map(lambda n: told_count(n, carriers.everybody, k) if n >= k else 0).astype("int64")
     told = told.assign(**{name: told[name].round(digits) for name, digits in _SHARED.items() if name in told})
+    told = told.assign(**{name: _significant(told[name], 2) for name in _P_OF_GENES if name in told})
+    if "evidence" in told:
+        told["evidence"] = told["evidence"].map(_coarse_evidence, na_action="ignore")
     enough = carriers.enough(k)
     for name, columns in (("main_driver", _MAIN), ("lead", _LEAD)):
         if name in told:
             hidden = told[name].notna() & (told[name] != "") & ~told[name].isin(enough)
             told[list(columns)] = told[list(columns)].astype(object).mask(hidden, None)
     return told
+
+
+def _coarse_evidence(text: str) -> str:
+    """What decided a verdict, JSON, with three digits."""
+    facts = json.loads(text)
+    return json.dumps({name: float(f"{v:.3g}") if isinstance(v, float) else v for name, v in facts.items()})
 
 
 def coarse_benchmark(table: pd.DataFrame, everybody: int, k: int = K) -> pd.DataFrame:
