@@ -98,6 +98,29 @@ def _cnn(folder: Path, seed: int, **policies: Any) -> dict[str, Any]:
     return {"family": "cnn", "config": "net.json", "weights": "net.safetensors"}
 
 
+def torch_file(folder: Path, seed: int) -> dict[str, Any]:
+    """TorchScript with three outputs, of which one is read; both strands, the mean of the copies' sequences."""
+    torch.manual_seed(seed)
+    layers = (
+        torch.nn.Conv1d(4, 8, 9),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool1d(20),
+        torch.nn.Flatten(),
+        torch.nn.Linear(112, 3),
+    )
+    torch.jit.trace(torch.nn.Sequential(*layers).eval(), torch.zeros(2, 4, 300)).save(folder / "own.pt")
+    policies = {"strand": "rc_mean", "haplotypes": "input_mean"}
+    return {
+        "family": "torch",
+        "file": "own.pt",
+        "window": 300,
+        "anchor": 150,
+        "scale": "log",
+        "output": [1],
+        **policies,
+    }
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -116,6 +139,7 @@ FAMILIES: dict[str, Builder] = {
     "cnn": cnn,
     "cnn, both strands": cnn_of_both_strands,
     "table": table,
+    "torch": torch_file,
 }
 """By family; where one has several, the others are called ``family, what is special``."""
 

@@ -12,6 +12,7 @@ from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.models import registry
 from gexviz.models.base import ModelSpec
+from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import ModelOptions, PredictDBOptions, TableOptions, XpressoOptions
 
 STUDY = """\
@@ -89,6 +90,17 @@ def test_wrong_sections_are_told_with_line_and_remedy(study, lines, problem, lin
     assert error.place.startswith("[models.mine]")
     assert error.expected
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize("name", NOT_EXPRESSION)
+def test_a_known_model_that_is_no_expression_predictor_says_what_it_predicts(study, name):
+    config = study(f'family = "{name}"\n')
+    error = complaint(registry.check_options, config, "mine")
+    assert error.problem.startswith(f"{name} does not predict expression")
+    assert NOT_EXPRESSION[name].predicts in error.problem
+    assert error.place.endswith("line 12") and "xpresso" in error.expected
+    assert 'family = "torch"' in error.remedy or 'family = "table"' in error.remedy
+    assert name not in registry.family_names()
 
 
 def test_an_unknown_family_is_answered_with_all_that_are_known(study):

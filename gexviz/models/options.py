@@ -7,9 +7,9 @@ then and their files exist (:mod:`gexviz.models.registry` sees to both).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class ModelOptions(BaseModel):
@@ -88,6 +88,45 @@ class CnnOptions(ModelOptions):
 
     config: Path
     weights: Path
+
+
+class TorchOptions(ModelOptions):
+    """``torch``: a user's own network in a TorchScript file.
+
+    Attributes
+    ----------
+    file : Path
+        As ``torch.jit.save`` writes it.
+    window, anchor : int
+        Input length in bp, and 0-based index of the TSS base in it.
+    scale : str
+        Unit of the prediction, as people read it on an axis.
+    output : tuple of int
+        Which output is the prediction: indices after the batch; none for a network with one output.
+    strand, haplotypes, n_policy
+        See :class:`gexviz.models.base.ModelSpec`.
+    genome : str, optional
+        The build that it was trained on.
+    citation, licence : str
+    """
+
+    file: Path
+    window: int = Field(ge=1, le=1_048_576)
+    anchor: int = Field(ge=0)
+    scale: str = Field(min_length=1)
+    output: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    strand: Literal["none", "rc_mean", "gene_strand"] = "none"
+    haplotypes: Literal["output_mean", "output_sum", "input_mean"] = "output_mean"
+    n_policy: Literal["zero", "quarter"] = "zero"
+    genome: str | None = None
+    citation: str = "not stated"
+    licence: str = "not stated"
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        if self.anchor >= self.window:
+            raise ValueError(f"anchor {self.anchor} is outside the window of {self.window}")
+        return self
 
 
 class TableOptions(ModelOptions):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
+from gexviz.lazy import lazy
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = lazy("h5py")
 
 
 def own_array(folder: h5py.Group, name: str) -> h5py.Dataset | None:

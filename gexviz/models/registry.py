@@ -18,12 +18,14 @@ from pydantic import ValidationError
 from gexviz.config import StudyConfig
 from gexviz.errors import GexvizError
 from gexviz.models.base import Model
+from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
     CnnOptions,
     FusionOptions,
     ModelOptions,
     PredictDBOptions,
     TableOptions,
+    TorchOptions,
     XpressoOptions,
 )
 
@@ -54,6 +56,7 @@ _BUILT_IN = {
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
     "table": Family(TableOptions, "gexviz.models.table"),
+    "torch": Family(TorchOptions, "gexviz.models.torch_file"),
 }
 _registered: dict[str, Family] = {}
 
@@ -155,6 +158,14 @@ def _family(name: str, file: Path | None = None, place: str | None = None) -> Fa
         return _BUILT_IN[name]
     if name in _installed():
         return _load_entry_point(_installed()[name])
+    if (other := NOT_EXPRESSION.get(name.lower())) is not None:
+        raise GexvizError(
+            f"{name} does not predict expression from sequence: it predicts {other.predicts} ({other.citation})",
+            file=file,
+            place=place,
+            expected="one of " + ", ".join(family_names()),
+            remedy=other.use,
+        )
     near = difflib.get_close_matches(name.lower(), family_names(), n=1, cutoff=0.5)
     raise GexvizError(
         f"unknown family '{name}'",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import h5py
 import numpy as np
 import pandas as pd
 
 from gexviz.errors import GexvizError
+from gexviz.lazy import lazy
 from gexviz.models.own_arrays import own_array
 from gexviz.models.table_file import Predictions
 from gexviz.models.table_layout import REFERENCE
+
+if TYPE_CHECKING:
+    import h5py
+else:
+    h5py = lazy("h5py")
 
 _MAGIC = b"\x89HDF\r\n\x1a\n"
 _LAYERS = ("layers/haplotype_1", "layers/haplotype_2")
