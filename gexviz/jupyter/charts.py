@@ -30,7 +30,7 @@ class Chart:
     def __init__(
         self, figure: go.Figure, chosen: Callable[[Sequence[str]], None], known: Set[str] | None = None
     ) -> None:
-        self.widget = go.FigureWidget(_without_nan(figure.to_dict()))
+        self.widget = go.FigureWidget(_without_nan(figure))
         self.widget._config = {"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]}
         self._chosen = chosen
         self._found: dict[int, list[str]] = {}
@@ -89,13 +89,14 @@ class Chart:
         self.widget.layout.selections = ()
 
 
-def _without_nan(value: Any) -> Any:
-    """Lists with None for NaN, which JSON has not; arrays travel as bytes."""
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and value != value else value
+def _without_nan(figure: go.Figure) -> go.Figure:
+    """A copy with None for NaN in lists, which JSON has not; arrays travel as bytes."""
+    clean = go.Figure(figure)
+    for trace in clean.data:
+        for axis in ("x", "y"):
+            if axis in trace and isinstance(trace[axis], tuple):
+                trace[axis] = [None if value != value else value for value in trace[axis]]
+    return clean
 
 
 def _ids(trace: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import importlib.util
+import json
 from functools import cache
 from typing import Any
 
@@ -78,7 +79,7 @@ def nameless(figure: go.Figure) -> dict[str, Any]:
         trace.update(customdata=None, hovertemplate=None, selectedpoints=None)
         if trace.type in ("scatter", "scattergl"):
             trace.update(ids=None, text=None)
-    return bare.to_plotly_json()
+    return json.loads(bare.to_json())
 
 
 def table_html(table: pd.DataFrame | None) -> str:

@@ -23,8 +23,6 @@ class Ids(traitlets.List):
 
     def validate(self, obj: Any, value: Any) -> list[str]:
         """See :class:`traitlets.List`."""
-        if isinstance(value, str):
-            raise GexvizError(f"'{value}' is one id", expected="a list of ids", remedy=f"write ['{value}']")
         return super().validate(obj, list(dict.fromkeys(map(str, value)))) or []
 
 

@@ -1,0 +1,95 @@
+"""A notebook in real JupyterLab and Notebook 7: people boxed in one widget are marked in another."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+from served import watch
+
+CELLS = [
+    "import gexviz as gx\nfrom gexviz.jupyter import static\nstatic._can_draw = lambda: False\nstudy = gx.demo()",
+    'one, other = study.gene("GENE07").view(["cnn"]), study.gene("GENE15").view(["enet"])\ntied = gx.link(one, other)',
+    "one",
+    "other",
+]
+MARKED = """[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data
+    .filter(trace => trace.customdata && trace.selectedpoints)
+    .flatMap(trace => Array.from(trace.selectedpoints, n => trace.customdata[n][0])).sort())"""
+DRAWN = "document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= 700"
+
+
+@pytest.fixture(scope="module")
+def jupyter(tmp_path_factory):
+    """A server with both front-ends and one notebook; its address."""
+    folder = tmp_path_factory.mktemp("jupyter")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "linked.ipynb")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = {name: str(folder / name) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+               "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", f"--ServerApp.root_dir={folder}",
+               "--IdentityProvider.token=", "--LabApp.news_url=None", "--LabApp.check_for_updates_class="
+               "jupyterlab.NeverCheckForUpdate"]  # fmt: skip
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=folder, env=os.environ | places, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _until_up(server, address)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def _until_up(server, address):
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if server.poll() is not None:
+            raise RuntimeError(f"the server stopped with {server.returncode}")
+        try:
+            with urllib.request.urlopen(address + "/api", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the server did not start in a minute")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("path", ["lab/tree", "notebooks"])
+def test_people_boxed_in_one_widget_are_marked_in_another(jupyter, browser, path):
+    context = browser.new_context(viewport={"width": 1300, "height": 1500})
+    page = context.new_page()
+    page.set_default_timeout(90_000)
+    leaving = watch(page)
+    try:
+        page.goto(f"{jupyter}/{path}/linked.ipynb")
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        page.locator(".lm-MenuBar-itemLabel").get_by_text("Run", exact=True).click()
+        page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
+        page.wait_for_function(DRAWN)
+        area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+        x, y = area["x"], area["y"]
+        page.mouse.move(x + 5, y + 5)
+        page.mouse.down()
+        page.mouse.move(x + 0.5 * area["width"], y + 0.6 * area["height"], steps=5)
+        page.mouse.up()
+        page.wait_for_function(f"(([one, other]) => other.length > 3 && '' + one === '' + other)({MARKED})")
+        said = page.get_by_text("of 360 samples selected")
+        assert said.all_inner_texts() == [f"{len(page.evaluate(MARKED)[0])} of 360 samples selected"] * 2
+        page.get_by_role("button", name="Clear").last.click()
+        page.wait_for_function(f"{MARKED}.every(ids => ids.length === 0)")
+        assert page.locator(".selectionlayer path").count() == 0
+        assert leaving == []
+    finally:
+        context.close()
