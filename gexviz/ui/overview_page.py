@@ -113,6 +113,8 @@ def _filtered(
     with third:
         q = st.select_slider("q of at least one model up to", list(_Q), key="q", persist_state="session")
     chosen: list[str] = []
+    if not more:
+        st.session_state.pop("verdicts", None)  # a kept view may have set it
     for place in more:
         chosen = place.multiselect("Verdict", VERDICTS, key="verdicts", persist_state="session", placeholder="all")
     filters = Filters(expression, size, _Q[q], tuple(chosen))
