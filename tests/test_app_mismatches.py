@@ -18,13 +18,14 @@ from test_study import MODELS, write_net
 import gexviz as gx
 from gexviz.analysis.mismatch_rules import CLASSES, RULES
 from gexviz.analysis.mismatch_summary import summary_text
+from gexviz.analysis.panel import PANEL, Density, density
 from gexviz.analysis.published import published_directions
 from gexviz.figures.quadrant import pair_id
 from gexviz.mismatching import Mismatches
 from gexviz.study import Study
 from gexviz.ui import mismatches_choice, mismatches_work, overview_page
 from gexviz.ui.mismatches_choice import Filters, passing, with_words
-from gexviz.ui.mismatches_words import PANEL, Density, class_rule, density, gene_steps, variant_steps
+from gexviz.ui.mismatches_words import class_rule, gene_steps, variant_steps
 
 ENET = '\n[models.enet]\nfamily = "predictdb"\nweights = "enet.db"\n'
 

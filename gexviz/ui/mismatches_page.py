@@ -11,6 +11,7 @@ import streamlit as st
 from gexviz.analysis.direction import SETS, populations
 from gexviz.analysis.mismatch_rules import RULES
 from gexviz.analysis.mismatch_summary import summary_text
+from gexviz.analysis.panel import Density, density
 from gexviz.analysis.published import published_directions
 from gexviz.figures.comparison import Labels
 from gexviz.figures.direction_strip import direction_strip
@@ -22,7 +23,6 @@ from gexviz.ui import candidates, keeping, locus_work, mismatches_choice, mismat
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
 from gexviz.ui.messages import plain
-from gexviz.ui.mismatches_words import Density, density
 
 _QUADRANTS = "quadrants"
 _STRATA = {

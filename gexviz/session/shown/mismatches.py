@@ -7,6 +7,7 @@ import pandas as pd
 
 from gexviz.analysis.direction import SETS, direction_accuracy
 from gexviz.analysis.mismatch_summary import summary_text
+from gexviz.analysis.panel import density
 from gexviz.analysis.published import published_directions
 from gexviz.figures import words
 from gexviz.figures.association import Evidence, association_figure, evidence_region
@@ -96,6 +97,7 @@ def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Sh
             quadrants(variants, labels=labels, names=gene_names(session)),
             f"Effect of ALT by {model} against the eQTL slope, {len(both):,} pairs of gene and variant; in {same:,} "
             f"both have one direction. Classes: {counts}.",
+            _claims(session, tests),
             table_first=True,
         )
     ]
@@ -114,6 +116,14 @@ def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Sh
     rows = for_people(accuracy, columns | {"low": "low", "high": "high"})
     found.append(Shown("How often the direction is right", rows, figure, said, _SHARES))
     return found
+
+
+def _claims(session: Session, tests: pd.DataFrame) -> str:
+    """What the density of the genotypes does to claims about direction."""
+    if tests.empty or "maf" not in tests:
+        return ""
+    text = density(tests).sentence(simulated=session.manifest.simulated)
+    return f"At the genes that were looked at: {text[:1].lower()}{text[1:]}"
 
 
 def _verdicts(session: Session, genes: pd.DataFrame, model: str) -> Shown:
