@@ -162,7 +162,14 @@ def test_one_outlier_does_not_show_in_a_bin():
     assert density["observed_high"].max() < 40 and density["predicted_low"].min() > -40
 
 
+FIFTY = (  # a group of just so many that its 10th percentile is told
+    pd.DataFrame({"observed": np.arange(62.0), "deep": 1.0, "linear": 2.0}),
+    pd.DataFrame({"first": [0.0] * 50 + [1.0] * 12}),
+)
+
+
 @given(cohorts())
+@example(FIFTY)
 def test_groups_hold_everybody_with_a_call_or_nothing_is_told(cohort):
     table, variants = cohort
     for variant in variants:

@@ -11,7 +11,7 @@ from gexviz.session.privacy import K, grid_step, rounded_count, too_few
 
 COLUMNS = ["value", "copies", "people", "q10", "q25", "q50", "q75", "q90"]
 
-_QUANTILES = {"q10": 0.10, "q25": 0.25, "q50": 0.50, "q75": 0.75, "q90": 0.90}
+_PERCENTILES = (10, 25, 50, 75, 90)
 _PER_SD = 10
 _PARTITIONS: tuple[tuple[tuple[int, ...], ...], ...] = (((0,), (1,), (2,)), ((0,), (1, 2)), ((0, 1), (2,)))
 """How groups may be joined, the finest first."""
@@ -39,7 +39,7 @@ def groups(table: pd.DataFrame, copies: pd.Series, values: Sequence[str], k: int
     DataFrame
         `COLUMNS`; ``people`` is a multiple of `k`.
     """
-    rows: list[dict[str, str | float]] = []
+    rows: list[tuple[str | float, ...]] = []
     if too_few(len(table), k):
         return pd.DataFrame(rows, columns=COLUMNS)
     called = copies.round().to_numpy(np.float64)
@@ -49,14 +49,8 @@ def groups(table: pd.DataFrame, copies: pd.Series, values: Sequence[str], k: int
         step = grid_step(known, _PER_SD)
         for members in partition(np.array([(there & (called == n)).sum() for n in range(3)]), k):
             inside = known[there & np.isin(called, members)]
-            rows.append(
-                {
-                    "value": value,
-                    "copies": " or ".join(map(str, members)),
-                    "people": rounded_count(len(inside), k),
-                }
-                | {name: _quantile(inside, share, step, k) for name, share in _QUANTILES.items()}
-            )
+            quantiles = (_quantile(inside, percent, step, k) for percent in _PERCENTILES)
+            rows.append((value, " or ".join(map(str, members)), rounded_count(len(inside), k), *quantiles))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -68,9 +62,9 @@ def partition(counts: np.ndarray, k: int = K) -> tuple[tuple[int, ...], ...]:
     return ()
 
 
-def _quantile(values: np.ndarray, share: float, step: float, k: int) -> float:
-    """A quantile on a grid; NaN where fewer than half of `k` people lie beyond it."""
-    if min(share, 1 - share) * len(values) < k / 2:
+def _quantile(values: np.ndarray, percent: int, step: float, k: int) -> float:
+    """A percentile on a grid; NaN where fewer than half of `k` people lie beyond it."""
+    if min(percent, 100 - percent) * len(values) < 50 * k:
         return float("nan")
-    found = float(np.quantile(values, share))
+    found = float(np.percentile(values, percent))
     return found if np.ptp(values) == 0 else round(found / step) * step
