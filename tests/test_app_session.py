@@ -106,6 +106,13 @@ def test_a_view_is_kept_as_it_is_looked_at(study: Path, monkeypatch: pytest.Monk
     assert view.variant == shown, "the page's own choice of a variant is part of the view"
 
 
+def test_a_view_that_a_session_cannot_hold_is_said(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = f"1:5:A:{'G' * 400}"
+    app = keep(opened(study, monkeypatch, "Locus", gene="GENE0", variant=long))
+    assert "this view can't be kept" in texts(app).replace("\\", "") and not app.exception
+    assert draft(study).state().views == ()
+
+
 def test_filters_are_kept_and_set_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(study, monkeypatch, "Overview")
     assert not app.error

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, cast
 
 import streamlit as st
+from pydantic import ValidationError
 
 from gexviz.errors import GexvizError
 from gexviz.session import contents
@@ -111,6 +112,11 @@ def _keep(page: str, opened: Opened, selection: Selection) -> None:
         draft = draft_of(opened.study)
         draft.keep(view_of(page, opened, selection, title=title, text=text))
         number = len(draft.state().views)
+    except ValidationError:
+        st.session_state[_FAILED] = GexvizError(
+            "this view can't be kept", expected="names of up to 300 characters; a variant's alleles may be longer"
+        )
+        return
     except GexvizError as error:
         st.session_state[_FAILED] = error
         return

@@ -68,14 +68,12 @@ def _merge(draft: Draft, notes: Iterable[Note]) -> None:
 
 
 def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]:
-    """Notes about a gene or a variant, with all replies to them."""
+    """The threads in which anything is about a gene or a variant."""
     found: list[Note] = []
-    ids: set[str] = set()
-    for note in notes:  # oldest first
-        about = note.anchor.gene == gene or (variant is not None and note.anchor.variant == variant)
-        if about or note.reply_to in ids:
-            found.append(note)
-            ids.add(note.id)
+    for thread in conversations(notes):
+        anchors = [each.note.anchor for each in thread]
+        if any(a.gene == gene or (variant is not None and a.variant == variant) for a in anchors):
+            found += [each.note for each in thread]
     return found
 
 

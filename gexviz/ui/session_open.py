@@ -58,7 +58,7 @@ def open_file(view: View, draft: Draft) -> None:
     _views(session, view, live=found is not None and found.live)
 
 
-@st.cache_resource(show_spinner="Reading the session…", max_entries=4)
+@st.cache_resource(show_spinner="Reading the session…", max_entries=2)
 def _read(digest: str, name: str, _content: bytes) -> Session:
     return read_session(_content, name)
 
