@@ -6,10 +6,31 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 
+from gexviz.jupyter import progress
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+SLOW = """
+import gexviz as gx
+
+gene = gx.load(gx.demo().config.path, results={results!r}).gene("GENE07")
+"""
+LEFT = """
+left = []
+
+def stop(done, total, label):
+    left.append(total)
+    raise gx.Cancelled
+
+try:
+    gene.ism("cnn", plain=True, progress=stop)
+except gx.Cancelled:
+    pass
+assert 0 < left[0] < 2048, left
+"""
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -65,3 +86,29 @@ def test_a_converted_notebook_shows_its_figures_without_a_network(executed, brow
         context.close()
     assert len(widths) == 4
     assert min(widths) > 900
+
+
+def test_interrupting_a_kernel_keeps_what_was_finished(tmp_path):
+    manager, client = start_new_kernel(kernel_name="python3")
+    seen = []
+
+    def stop_at_200(message):
+        text = message["content"].get("data", {}).get("text/plain", "")
+        done, _, total = text.partition(" of ")
+        if total.startswith("2,048") and int(done.replace(",", "")) >= 200 and len(seen) == 0:
+            manager.interrupt_kernel()
+            seen.append(text)
+        elif seen:
+            seen.append(text)
+
+    def run(code):
+        return client.execute_interactive(code, timeout=120, output_hook=stop_at_200)["content"]
+
+    try:
+        assert run(SLOW.format(results=str(tmp_path)))["status"] == "ok"
+        assert run("gene.ism('cnn', plain=True)")["ename"] == "KeyboardInterrupt"
+        assert progress.STOPPED in seen
+        assert run(LEFT)["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
