@@ -8,6 +8,7 @@ needs, it skips with the reason. Genes and people are those of ``contract_study`
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,9 @@ def torch_file(folder: Path, seed: int) -> dict[str, Any]:
         torch.nn.Flatten(),
         torch.nn.Linear(112, 3),
     )
-    torch.jit.trace(torch.nn.Sequential(*layers).eval(), torch.zeros(2, 4, 300)).save(folder / "own.pt")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(torch.nn.Sequential(*layers).eval(), torch.zeros(2, 4, 300)).save(folder / "own.pt")
     policies = {"strand": "rc_mean", "haplotypes": "input_mean"}
     return {
         "family": "torch",
