@@ -84,7 +84,7 @@ def test_a_deep_link_works_on_a_cold_server(study: Path, page: Page, name: str, 
 def test_navigation_keeps_the_selection(address: str, page: Page) -> None:
     visit(page, f"{address}/Gene?gene=GENE2&model=linear", 4)
     page.get_by_role("link", name="Overview").click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(3)
+    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=60_000)
     assert "gene=ENSG00000000002.1" in page.url and "model=linear" in page.url
     page.get_by_role("link", name="Gene", exact=True).click()
     expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible()
