@@ -2,6 +2,7 @@
 # make test     every check and test, with a browser
 # make bench    the benchmarks, each printing its figures
 # make pins     requirements.txt and requirements-test.txt anew, from what .venv holds
+# make docs     the table of models in docs/models.md anew
 # make clean    remove the environment and what tools left behind
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ PORT   ?= 8501
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: app test browser bench pins clean
+.PHONY: app test browser bench pins docs clean
 .NOTPARALLEL:
 
 app: $(VENV)/.app
@@ -29,6 +30,9 @@ bench: $(VENV)/.test
 
 pins: $(VENV)/.test
 	$(BIN)/python .ci/pins.py
+
+docs: $(VENV)/.test
+	$(BIN)/python .ci/docs.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .import_linter_cache
