@@ -10,6 +10,17 @@ import numpy as np
 import plotly.graph_objects as go
 
 
+class _Figure(go.FigureWidget):
+    """Plotly's widget, sent whole: it opens before it has its data, and a browser that is quick draws an empty one."""
+
+    _whole = False
+
+    def open(self) -> None:
+        """Open a comm to the front-end, once the figure is there."""
+        if self._whole:
+            super().open()
+
+
 class Chart:
     """A figure of which points can be selected and marked.
 
@@ -30,7 +41,10 @@ class Chart:
     def __init__(
         self, figure: go.Figure, chosen: Callable[[Sequence[str]], None], known: Set[str] | None = None
     ) -> None:
-        self.widget = go.FigureWidget(_without_nan(figure))
+        self.widget = _Figure(_without_nan(figure))
+        self.widget._whole = True
+        self.keep()
+        self.widget.open()
         self.widget._config = {"displaylogo": False, "modeBarButtonsToRemove": ["autoScale2d"]}
         self._chosen = chosen
         self._found: dict[int, list[str]] = {}
