@@ -14,7 +14,7 @@ from served import free_port, running, watch
 
 from gexviz.ui.login import may_enter
 
-PAGES = ["", "Data", "Overview", "Gene?gene=GENE0", "Locus", "Mismatches", "Session"]
+PAGES = ["", "Data", "Overview", "Gene?gene=GENE0", "Locus", "Mismatches", "Session", "Models"]
 HIDDEN = [b"SIMULATED", b"GENE0", b"P000", b"Small"]
 
 

@@ -32,12 +32,16 @@ PAGES = {
     "Locus": ("pages/Locus.py", ":material/equalizer:"),
     "Mismatches": ("pages/Mismatches.py", ":material/compare_arrows:"),
     "Session": ("pages/Session.py", ":material/bookmarks:"),
+    "Models": ("pages/Models.py", ":material/deployed_code:"),
 }
 OF_ONE_GENE = ("Gene", "Locus")
 """Pages that always have a gene, named by the URL or not."""
 
 SHOWS_GENES = (*OF_ONE_GENE, "Mismatches")
 """Pages that a gene is chosen on without going elsewhere."""
+
+WITHOUT_CHOICE = ("Session", "Models")
+"""Pages on which neither models nor a gene are chosen."""
 
 _ICON = str(Path(__file__).with_name("icon.png"))
 _TARGET = "open_gene_page"
@@ -74,7 +78,7 @@ def show(page: str, body: Callable[[View], None]) -> None:
 
     Parameters
     ----------
-    page : {"Data", "Overview", "Gene", "Locus", "Mismatches", "Session"}
+    page : {"Data", "Overview", "Gene", "Locus", "Mismatches", "Session", "Models"}
     body : callable
         Draws the page below the header.
     """
@@ -184,7 +188,7 @@ def _header(page: str, view: View) -> None:
                 label = f"**{name}**" if name == page else name
                 st.page_link(path, label=label, icon=icon, query_params=selection.query())
         account()
-    if page == "Session":
+    if page in WITHOUT_CHOICE:
         return
     model, linear, gene, keep, link = st.columns([3.4, 3.4, 4.5, 4.2, 2.5], vertical_alignment="bottom", gap="small")
     with keep:
