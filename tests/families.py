@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
+from enformer_files import write_enformer
 from fusion_files import objects_of, write_list, write_objects
 from safetensors.torch import save_file
 from test_xpresso import write_checkpoint
@@ -124,6 +125,16 @@ def torch_file(folder: Path, seed: int) -> dict[str, Any]:
     }
 
 
+def enformer(folder: Path, seed: int) -> dict[str, Any]:
+    """Small layers, sixteen bins, two of the four tracks."""
+    return {"family": "enformer", **write_enformer(folder, seed), "tracks": [1, 3]}
+
+
+def enformer_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands."""
+    return enformer(folder, seed) | {"strand": "rc_mean"}
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -141,6 +152,8 @@ FAMILIES: dict[str, Builder] = {
     "xpresso, half-lives": xpresso_with_half_lives,
     "cnn": cnn,
     "cnn, both strands": cnn_of_both_strands,
+    "enformer": enformer,
+    "enformer, both strands": enformer_of_both_strands,
     "table": table,
     "torch": torch_file,
 }

@@ -75,6 +75,94 @@ class XpressoOptions(ModelOptions):
     half_life: Path | None = None
 
 
+class LongModelOptions(ModelOptions):
+    """What families with a long window share.
+
+    Attributes
+    ----------
+    weights : Path
+        The checkpoint: of ``torch.save`` (``.bin``, ``.pt``, ``.ckpt``) or safetensors.
+    strand : {"none", "rc_mean", "gene_strand"}
+        ``none``: the reference's forward strand. ``rc_mean``: the mean of both. ``gene_strand``: the gene's.
+    device : {"auto", "cpu", "cuda"}
+        Where it is run; ``auto`` takes a GPU where torch finds one.
+    """
+
+    weights: Path
+    strand: Literal["none", "rc_mean", "gene_strand"] = "none"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+class EnformerOptions(LongModelOptions):
+    """``enformer``: Enformer as enformer-pytorch saves it.
+
+    Attributes
+    ----------
+    tracks : tuple of int or str
+        Indices into the head's tracks (0-based), or their identifiers or descriptions in `targets`; averaged.
+    config : Path, optional
+        ``config.json`` of the weights; the published Enformer's if not given.
+    targets : Path, optional
+        The published table of tracks, tab-separated, with columns ``identifier`` and ``description``.
+    head : str
+    bins : int
+        Of 128 bp, around the TSS.
+    over_bins : {"sum", "mean"}
+    window : int
+        bp.
+    gamma : {"auto", "tensorflow", "pytorch"}
+        Version of the relative positions: ``tensorflow`` is the published network's, ``pytorch`` that of networks
+        trained with enformer-pytorch. ``auto``: the former for a network of the published size on the published
+        window, else as the configuration says.
+    """
+
+    tracks: tuple[int | str, ...] = Field(min_length=1)
+    config: Path | None = None
+    targets: Path | None = None
+    head: str = "human"
+    bins: int = Field(3, ge=1)
+    over_bins: Literal["sum", "mean"] = "sum"
+    window: int = Field(196_608, ge=256)
+    gamma: Literal["auto", "tensorflow", "pytorch"] = "auto"
+
+
+class VariformerOptions(LongModelOptions):
+    """``variformer``: an Enformer fine-tuned on personal genomes, one-hots of both haplotypes averaged.
+
+    Attributes
+    ----------
+    config : Path, optional
+        ``config.json`` of the Enformer that it started from; the published one's if not given.
+    tissue : int
+        Index of the output, of a checkpoint with several (0-based).
+    window : int
+        bp.
+    """
+
+    config: Path | None = None
+    tissue: int = Field(0, ge=0)
+    window: int = Field(49_152, ge=256)
+
+
+class RastogiOptions(LongModelOptions):
+    """``rastogi``: an Enformer fine-tuned on personal genomes, each haplotype on its own.
+
+    Attributes
+    ----------
+    config : Path, optional
+        ``config.json`` of the Enformer that it started from; the published one's if not given.
+    window : int
+        bp.
+    bins : int
+        Of 128 bp in the middle, pooled by attention.
+    """
+
+    strand: Literal["none", "rc_mean", "gene_strand"] = "rc_mean"
+    config: Path | None = None
+    window: int = Field(49_152, ge=256)
+    bins: int = Field(10, ge=1)
+
+
 class CnnOptions(ModelOptions):
     """``cnn``: gexviz's own small convolutional network.
 

@@ -21,6 +21,7 @@ from gexviz.models.base import Model
 from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
     CnnOptions,
+    EnformerOptions,
     FusionOptions,
     ModelOptions,
     PredictDBOptions,
@@ -53,6 +54,7 @@ class Family(NamedTuple):
 _BUILT_IN = {
     "predictdb": Family(PredictDBOptions, "gexviz.models.predictdb"),
     "fusion": Family(FusionOptions, "gexviz.models.fusion"),
+    "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
     "table": Family(TableOptions, "gexviz.models.table"),
