@@ -330,7 +330,7 @@ ATTACKS = [
     '=HYPERLINK("http://example.org")',
     "<!-- <script>",
     "]]>\u2028\u2029\\u003cscript>",
-    "<a href='javascript:window.pwned=1'>x</a>",
+    "<a href='javascript:window.pwned=1'>x</a><A href='https://example.org'>y</A>",
 ]
 
 
@@ -375,6 +375,14 @@ def test_no_text_becomes_markup(text: str) -> None:
     for attributes, code in page.scripts:
         if attributes.get("type") == "application/json":
             json.loads(code)
+
+
+def test_no_label_becomes_a_link() -> None:
+    text = "<a href='https://example.org'>click</a> <b>x</b>"
+    verdicts = demo_session().tables["mismatch_genes"].assign(verdict=text)
+    found = shown(replace(demo_session(), tables={"mismatch_genes": verdicts}), View(page="mismatches"))
+    label = found[0].figure.layout.yaxis.ticktext[-1]
+    assert label.startswith("&lt;a") and "<a" not in label and "<b>" in label
 
 
 def test_files_to_download_run_nothing_in_a_spreadsheet() -> None:

@@ -29,7 +29,12 @@ offline = lazy("plotly.offline")
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("figures.js", "tables.js", "notes.js")
-_PAGES = {"overview": "all genes", "gene": "one gene", "locus": "bases and variants", "mismatches": "directions"}
+_PAGES = {
+    "overview": "all genes",
+    "gene": "predicted and observed",
+    "locus": "bases and variants",
+    "mismatches": "directions",
+}
 
 
 class Built(NamedTuple):
@@ -136,7 +141,8 @@ class _Page:
         self._threads = threads(session.notes)
 
     def section(self, number: int, view: View) -> Section:
-        title = view.title or f"{gene_name(self.session, view.gene)} {_PAGES[view.page]}".strip()
+        shows = _PAGES[view.page]
+        title = view.title or (f"{gene_name(self.session, view.gene)}: {shows}" if view.gene else shows.capitalize())
         id = f"view-{number}"
         before = sum(map(len, self.figures.values()))
         parts = [self._part(f"{id}-{n}", item, view) for n, item in enumerate(shown(self.session, view), start=1)]

@@ -8,7 +8,7 @@ from gexviz.session.contents import ModelFacts, Session
 
 LEVELS = {
     "aggregate": "Aggregate: nothing in this file is of a single person. Points are counted in boxes, groups of fewer "
-    "than {k} people are joined with others or left out, and numbers of people are rounded.",
+    "than {k} people are joined with others or left out, and statistics and numbers of people are rounded.",
     "pseudonymous": "Pseudonymous: people have random names that mean nothing outside this file. Their values are "
     "theirs: treat the file as personal data.",
     "full": "Full: the file holds people's own identifiers and values. Treat it as personal data, and pass it on to "

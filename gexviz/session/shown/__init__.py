@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gexviz.errors import GexvizError
 from gexviz.session.contents import Session, View
 from gexviz.session.shown.gene import gene_view
+from gexviz.session.shown.harmless import without_links
 from gexviz.session.shown.item import Shown
 from gexviz.session.shown.locus import locus_view
 from gexviz.session.shown.mismatches import mismatches_view
@@ -35,7 +38,7 @@ def shown(session: Session, view: View) -> list[Shown]:
         If its tables hold what gexviz would not have written.
     """
     try:
-        return _PAGES[view.page](session, view)
+        return [_harmless(item) for item in _PAGES[view.page](session, view)]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         # a session may be a stranger's, with columns that gexviz would not write
         raise GexvizError(
@@ -44,3 +47,7 @@ def shown(session: Session, view: View) -> list[Shown]:
             expected="tables as gexviz writes them",
             remedy="ask who sent the session for the file as gexviz wrote it, or leave this view out",
         ) from error
+
+
+def _harmless(item: Shown) -> Shown:
+    return item if item.figure is None else replace(item, figure=without_links(item.figure))

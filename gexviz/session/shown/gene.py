@@ -129,7 +129,8 @@ def _slope(session: Session, gene: str, variant: str) -> str:
         return ""
     row = tests.iloc[0]
     low, high = row["slope"] - 1.96 * row["se"], row["slope"] + 1.96 * row["se"]
-    numbers = f"{words.number(row['slope'])} a copy [{words.number(low)}, {words.number(high)}]"
+    digits = 2 if abs(row["slope"]) >= 0.1 else 4
+    numbers = "{} a copy [{}, {}]".format(*(words.number(value, digits) for value in (row["slope"], low, high)))
     return f"eQTL slope {numbers}, {words.p_value(row['p'])}, covariates taken out"
 
 
