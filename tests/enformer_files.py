@@ -107,3 +107,38 @@ def write_enformer(folder: Path, seed=0, **changed):
     """Write config.json and pytorch_model.bin; give the options' keys."""
     torch.save(enformer_tensors(seed, CONFIG | changed), folder / "pytorch_model.bin")
     return {"weights": "pytorch_model.bin", "config": write_config(folder, **changed), "window": WINDOW}
+
+
+class Training:
+    """A data set of a training script: Lightning pickles it into the checkpoint, and others can't import it."""
+
+    def __init__(self):
+        self.genes, self.people = ["A", "B"], {"P0": torch.ones(3)}
+
+
+def write_checkpoint(folder: Path, tensors, **hyper_parameters):
+    """Write a checkpoint as PyTorch Lightning does, with config.json beside it; give the options' keys."""
+    checkpoint = {
+        "epoch": 3, "global_step": 42, "pytorch-lightning_version": "2.4.0", "state_dict": tensors, "loops": {},
+        "callbacks": {}, "optimizer_states": [], "lr_schedulers": [],
+        "hyper_parameters": {"train_dataset": Training(), "save_dir": folder} | hyper_parameters,
+    }  # fmt: skip
+    torch.save(checkpoint, folder / "last.ckpt")
+    return {"weights": "last.ckpt", "config": write_config(folder), "window": WINDOW}
+
+
+def variformer_tensors(seed=0, tissues=2):
+    """The state dict of a Variformer."""
+    dim = 2 * CONFIG["dim"]
+    head = {"model.to_tracks.0.weight": (tissues, dim), "model.to_tracks.0.bias": (tissues,)}
+    tensors = {f"model.enformer.{name}": values for name, values in enformer_tensors(seed).items()}
+    return tensors | random_tensors(head, seed + 2)
+
+
+def rastogi_tensors(seed=0):
+    """The state dict of a model of Rastogi et al."""
+    dim, head = 2 * CONFIG["dim"], {}
+    for name in ("attention_pool.attention", "prediction_head"):
+        head |= {f"{name}.weight": (1, dim), f"{name}.bias": (1,)}
+    tensors = {f"base.{name}": values for name, values in enformer_tensors(seed).items()}
+    return tensors | random_tensors(head, seed + 2)

@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
-from enformer_files import write_enformer
+from enformer_files import rastogi_tensors, variformer_tensors, write_enformer
+from enformer_files import write_checkpoint as write_lightning
 from fusion_files import objects_of, write_list, write_objects
 from safetensors.torch import save_file
 from test_xpresso import write_checkpoint
@@ -135,6 +136,16 @@ def enformer_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
     return enformer(folder, seed) | {"strand": "rc_mean"}
 
 
+def variformer(folder: Path, seed: int) -> dict[str, Any]:
+    """A Lightning checkpoint of two tissues."""
+    return {"family": "variformer", **write_lightning(folder, variformer_tensors(seed)), "tissue": 1}
+
+
+def rastogi(folder: Path, seed: int) -> dict[str, Any]:
+    """A Lightning checkpoint; the mean of both strands."""
+    return {"family": "rastogi", **write_lightning(folder, rastogi_tensors(seed))}
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -154,6 +165,8 @@ FAMILIES: dict[str, Builder] = {
     "cnn, both strands": cnn_of_both_strands,
     "enformer": enformer,
     "enformer, both strands": enformer_of_both_strands,
+    "variformer": variformer,
+    "rastogi": rastogi,
     "table": table,
     "torch": torch_file,
 }

@@ -59,7 +59,7 @@ def test_names_and_shapes_are_those_of_enformer_pytorch(made):
 @pytest.mark.parametrize("how", ["sum", "mean"])
 def test_predictions_are_those_of_enformer_pytorch(made, bins, first, how):
     """16 bins: the TSS is the first base of the ninth."""
-    onehot = sequences()
+    onehot = sequences(8)
     model = open_model("e", "enformer", made | {"tracks": [1, 3], "bins": bins, "over_bins": how})
     read = all_tracks(reference(made), onehot)[:, first : first + bins, [1, 3]]
     expected = getattr(read, how)(axis=1).mean(axis=1)

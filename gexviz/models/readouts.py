@@ -56,6 +56,19 @@ class CentreBins(nn.Module):
         return f"{self.bins.start}:{self.bins.stop}"
 
 
+class AttentionPool(nn.Module):
+    """The mean over bins, weighted by the softmax of a linear map of their channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.attention = nn.Linear(channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, channels, bins) -> (batch, channels)."""
+        x = x.transpose(1, 2)
+        return (self.attention(x).softmax(dim=1) * x).sum(dim=1)
+
+
 class OneNumber(nn.Module):
     """The mean or the sum over bins, of the mean over tracks.
 

@@ -25,8 +25,10 @@ from gexviz.models.options import (
     FusionOptions,
     ModelOptions,
     PredictDBOptions,
+    RastogiOptions,
     TableOptions,
     TorchOptions,
+    VariformerOptions,
     XpressoOptions,
 )
 
@@ -55,6 +57,8 @@ _BUILT_IN = {
     "predictdb": Family(PredictDBOptions, "gexviz.models.predictdb"),
     "fusion": Family(FusionOptions, "gexviz.models.fusion"),
     "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
+    "variformer": Family(VariformerOptions, "gexviz.models.variformer"),
+    "rastogi": Family(RastogiOptions, "gexviz.models.rastogi"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
     "table": Family(TableOptions, "gexviz.models.table"),
