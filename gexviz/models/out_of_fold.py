@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gexviz.cohort.genes import unversioned, unversioned_id
+from gexviz.digests import file_digest
 from gexviz.errors import GexvizError
 from gexviz.files import written_whole
+from gexviz.models.base import GeneLocus
 
+DIGEST = "weights_digest"
+"""Key of the metadata: content hash of the weights that the predictions belong to."""
 _KEY = b"gexviz"
 _FORMAT = "out-of-fold 1"
 _GENE, _FOLDS = "gene", "folds"
@@ -37,6 +44,85 @@ class OutOfFold(NamedTuple):
     values: pd.DataFrame
     folds: pd.DataFrame | None
     metadata: dict[str, Any]
+
+
+class OutOfFoldFile:
+    """A file of out-of-fold predictions, read when a gene is first asked for.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._reading = threading.Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the path: locks don't cross processes."""
+        return type(self), (self.path,)
+
+    def of(self, gene: GeneLocus) -> pd.Series | None:
+        """Out-of-fold predictions of a gene.
+
+        Parameters
+        ----------
+        gene : GeneLocus
+
+        Returns
+        -------
+        Series or None
+            Index sample, float64; None for a gene that wasn't trained.
+        """
+        with self._reading:
+            values, names, numbers = self._whole.values, self._names, self._numbers
+        name = names.get(gene.id) or names.get(unversioned_id(gene.id))
+        if name is None:
+            return None
+        row = values.index.get_loc(name)
+        return pd.Series(numbers[row].astype(np.float64), index=values.columns, name=gene.id)
+
+    @cached_property
+    def digest(self) -> str:
+        """Content hash."""
+        return file_digest(self.path)
+
+    @cached_property
+    def _whole(self) -> OutOfFold:
+        return read_out_of_fold(self.path)
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        return np.ascontiguousarray(self._whole.values.to_numpy(np.float32))
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        genes = self._whole.values.index
+        return dict(zip(unversioned(genes), genes, strict=True)) | {gene: gene for gene in genes}
+
+
+def sidecar_of(weights: str | Path) -> Path:
+    """Where the out-of-fold predictions of a file of weights stand, ``enet.db`` -> ``enet.out_of_fold.parquet``."""
+    weights = Path(weights)
+    return weights.with_name(f"{weights.stem}.out_of_fold.parquet")
+
+
+def check_pair(weights: Path, left_out: Path) -> None:
+    """See that out-of-fold predictions belong to a file of weights.
+
+    Raises
+    ------
+    GexvizError
+        If they say that they belong to others.
+    """
+    wanted = read_about(left_out)["metadata"].get(DIGEST)
+    if wanted is not None and wanted != file_digest(weights):
+        raise GexvizError(
+            f"these out-of-fold predictions belong to other weights than {weights.name}",
+            file=left_out,
+            expected="the two files that one training wrote",
+            remedy=REMEDY,
+        )
 
 
 def write_out_of_fold(

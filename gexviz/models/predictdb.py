@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from gexviz.cohort.genes import unversioned, unversioned_id
 from gexviz.digests import file_digest
-from gexviz.errors import GexvizError
 from gexviz.files import written_whole
-from gexviz.models import out_of_fold as sidecar
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.harmonise import parse_variant
 from gexviz.models.options import PredictDBOptions
-from gexviz.models.out_of_fold import OutOfFold, read_out_of_fold, write_out_of_fold
+from gexviz.models.out_of_fold import DIGEST, OutOfFoldFile, check_pair, sidecar_of, write_out_of_fold
 from gexviz.models.predictdb_file import PredictDBFile, fill_predictdb
 from gexviz.models.weighted import WeightsModel
 
@@ -28,8 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainedPredictDBModel", "open_model", "sidecar_of", "write_out_of_fold",
            "write_predictdb", "write_trained"]  # fmt: skip
-
-DIGEST = "weights_digest"
 
 _TRAINING = {
     "enet": "training equals PredictDB's steps with R's glmnet",
@@ -52,16 +44,15 @@ class TrainedPredictDBModel(WeightsModel):
 
     def __init__(self, spec: ModelSpec, file: PredictDBFile, window: int, left_out: Path) -> None:
         super().__init__(spec, file, window)
-        self.left_out = left_out
-        self._reading = threading.Lock()
+        self.left_out = OutOfFoldFile(left_out)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by the paths: locks don't cross processes."""
-        return type(self), (self.spec, self.source, self.window, self.left_out)
+        """Pickle by the paths."""
+        return type(self), (self.spec, self.source, self.window, self.left_out.path)
 
     def fingerprint(self) -> dict[str, str]:
         """Content hashes of both files, and the window."""
-        return super().fingerprint() | {"out_of_fold": self._left_out_digest}
+        return super().fingerprint() | {"out_of_fold": self.left_out.digest}
 
     def out_of_fold(self, gene: GeneLocus) -> pd.Series | None:
         """Out-of-fold predictions of a gene, with or without weights in the file.
@@ -75,30 +66,7 @@ class TrainedPredictDBModel(WeightsModel):
         Series or None
             Index sample, float64; None for a gene that wasn't trained.
         """
-        with self._reading:
-            values, names, numbers = self._whole.values, self._trained_names, self._left_out_numbers
-        name = names.get(gene.id) or names.get(unversioned_id(gene.id))
-        if name is None:
-            return None
-        row = values.index.get_loc(name)
-        return pd.Series(numbers[row].astype(np.float64), index=values.columns, name=gene.id)
-
-    @cached_property
-    def _whole(self) -> OutOfFold:
-        return read_out_of_fold(self.left_out)
-
-    @cached_property
-    def _left_out_numbers(self) -> np.ndarray:
-        return np.ascontiguousarray(self._whole.values.to_numpy(np.float32))
-
-    @cached_property
-    def _trained_names(self) -> dict[str, str]:
-        genes = self._whole.values.index
-        return dict(zip(unversioned(genes), genes, strict=True)) | {gene: gene for gene in genes}
-
-    @cached_property
-    def _left_out_digest(self) -> str:
-        return file_digest(self.left_out)
+        return self.left_out.of(gene)
 
 
 def open_model(name: str, options: PredictDBOptions) -> WeightsModel:
@@ -142,25 +110,8 @@ def open_model(name: str, options: PredictDBOptions) -> WeightsModel:
     )
     if left_out is None:
         return WeightsModel(spec, file, options.window)
-    _check_pair(options.weights, left_out)
+    check_pair(options.weights, left_out)
     return TrainedPredictDBModel(spec, file, options.window, left_out)
-
-
-def sidecar_of(weights: str | Path) -> Path:
-    """Where the out-of-fold predictions of a file of weights stand, ``enet.db`` -> ``enet.out_of_fold.parquet``."""
-    weights = Path(weights)
-    return weights.with_name(f"{weights.stem}.out_of_fold.parquet")
-
-
-def _check_pair(weights: Path, left_out: Path) -> None:
-    wanted = sidecar.read_about(left_out)["metadata"].get(DIGEST)
-    if wanted is not None and wanted != file_digest(weights):
-        raise GexvizError(
-            f"these out-of-fold predictions belong to other weights than {weights.name}",
-            file=left_out,
-            expected="the two files that one training wrote",
-            remedy=sidecar.REMEDY,
-        )
 
 
 def write_predictdb(path: str | Path, tables: LinearTables) -> None:
