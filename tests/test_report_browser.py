@@ -195,11 +195,11 @@ def test_paper_has_all_figures_and_part_of_long_tables(opened: Callable[..., Pag
     page = opened(demo_session())
     widths = "[...document.querySelectorAll('.plot')].map(plot => plot.layout.width)"
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert set(page.evaluate(widths)) == {680}
+    assert set(page.evaluate(widths)) == {790}
     verdicts = page.locator("#view-4 table.sorted").filter(has_text="verdict").first
     assert verdicts.locator("tbody tr:not(.unprinted):not([hidden])").count() <= 40
     page.evaluate("dispatchEvent(new Event('afterprint'))")
-    page.wait_for_function("() => document.querySelector('.plot').layout.width !== 680")
+    page.wait_for_function("() => document.querySelector('.plot').layout.width !== 790")
     page.emulate_media(media="print")
     expect(page.locator(".saving")).to_be_hidden()
     assert re.match(rb"%PDF", page.pdf(path=tmp_path / "report.pdf"))

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const NARROWEST = 520; // px; a narrower screen scrolls the figure
-  const PAPER = 680; // px of a printed page
+  const PAPER = 790; // px; the style sheet for print makes it fit a page
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const figures = JSON.parse(document.getElementById("figures").textContent);
   const waiting = new Set(document.querySelectorAll(".plot"));
