@@ -19,6 +19,7 @@ import torch
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
 from enformer_files import rastogi_tensors, variformer_tensors, write_enformer
 from enformer_files import write_checkpoint as write_lightning
+from expecto_files import write_beluga, write_head
 from fusion_files import objects_of, write_list, write_objects
 from safetensors.torch import save_file
 from test_xpresso import write_checkpoint
@@ -78,6 +79,13 @@ def xpresso_with_half_lives(folder: Path, seed: int) -> dict[str, Any]:
     features = pd.DataFrame(np.random.default_rng(seed).normal(size=(2, 6)), index=pd.Index(GENES, name="gene"))
     features.to_csv(folder / "half_life.tsv", sep="\t")
     return xpresso(folder, seed) | {"half_life": "half_life.tsv"}
+
+
+def expecto(folder: Path, seed: int) -> dict[str, Any]:
+    """Few channels; all of its 200 windows."""
+    write_beluga(folder / "beluga.pth", seed)
+    write_head(folder / "tissue.save", seed)
+    return {"family": "expecto", "beluga": "beluga.pth", "head": "tissue.save"}
 
 
 def cnn(folder: Path, seed: int) -> dict[str, Any]:
@@ -161,6 +169,7 @@ FAMILIES: dict[str, Builder] = {
     "fusion": fusion,
     "xpresso": xpresso,
     "xpresso, half-lives": xpresso_with_half_lives,
+    "expecto": expecto,
     "cnn": cnn,
     "cnn, both strands": cnn_of_both_strands,
     "enformer": enformer,

@@ -36,7 +36,7 @@ def test_only_what_opens_is_said_to_open_and_to_be_checked(family):
 def test_rows_say_what_the_models_say(tmp_path):
     """Of families whose licence, citation and figures don't come from the user's file or the study."""
     checked = 0
-    for name in ("predictdb", "fusion", "xpresso"):
+    for name in ("predictdb", "fusion", "xpresso", "expecto"):
         options = families.FAMILIES[name](tmp_path, 0)
         given = {k: str(tmp_path / v) if (tmp_path / str(v)).is_file() else v for k, v in options.items()}
         spec = registry.open_model("m", given.pop("family"), given).spec

@@ -1,4 +1,4 @@
-"""Commands on the models of the literature: ``models``, ``models show``, ``models fetch``."""
+"""Commands on the models of the literature: ``models``, and below it ``show``, ``fetch``, ``convert-expecto``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from gexviz.cli.shared import app, out, progress, readable, show
+from gexviz.cli.shared import OutFile, app, out, progress, readable, show
 from gexviz.lazy import lazy
 
 zoo = lazy("gexviz.models.zoo")
+expecto_head = lazy("gexviz.models.expecto_head")
 fetching = lazy("gexviz.models.fetching")
 
 models = typer.Typer(help="Models of the literature: what each is, whether it opens here, where its weights are.")
@@ -68,6 +69,20 @@ def fetch(
         path = fetching.fetch(chosen, to or fetching.weights_folder(model.family), sha256, told)
     out.print(str(path), markup=False)
     out.print(f"licence: {model.licence}", markup=False)
+
+
+@models.command("convert-expecto", epilog="Example: gexviz models convert-expecto liver.save --out liver.safetensors")
+@readable
+def convert_expecto(
+    head: Annotated[Path, typer.Argument(metavar="FILE", help="A linear head of ExPecto, XGBoost's .save.")],
+    target: OutFile,
+) -> None:
+    """Convert a linear head of ExPecto, which today's XGBoost can't read, to safetensors.
+
+    The `expecto` family reads both.
+    """
+    made = expecto_head.convert_head(head, target)
+    out.print(f"{target}: {made.weight.shape[0]} x {made.features:,} weights, bias {made.bias:g}", markup=False)
 
 
 def _record(model: Any) -> dict[str, Any]:

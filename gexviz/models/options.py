@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+Strand = Literal["none", "rc_mean", "gene_strand"]
+
 
 class ModelOptions(BaseModel):
     """What every family's options are made from: unknown keys are refused, values don't change.
@@ -82,14 +84,15 @@ class LongModelOptions(ModelOptions):
     ----------
     weights : Path
         The checkpoint: of ``torch.save`` (``.bin``, ``.pt``, ``.ckpt``) or safetensors.
-    strand : {"none", "rc_mean", "gene_strand"}
-        ``none``: the reference's forward strand. ``rc_mean``: the mean of both. ``gene_strand``: the gene's.
+    config : Path, optional
+        ``config.json`` of the weights; that of the published network if not given. Of fine-tuned ones, that of the
+        network they started from.
     device : {"auto", "cpu", "cuda"}
         Where it is run; ``auto`` takes a GPU where torch finds one.
     """
 
     weights: Path
-    strand: Literal["none", "rc_mean", "gene_strand"] = "none"
+    config: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
@@ -100,8 +103,6 @@ class EnformerOptions(LongModelOptions):
     ----------
     tracks : tuple of int or str
         Indices into the head's tracks (0-based), or their identifiers or descriptions in `targets`; averaged.
-    config : Path, optional
-        ``config.json`` of the weights; the published Enformer's if not given.
     targets : Path, optional
         The published table of tracks, tab-separated, with columns ``identifier`` and ``description``.
     head : str
@@ -114,16 +115,18 @@ class EnformerOptions(LongModelOptions):
         Version of the relative positions: ``tensorflow`` is the published network's, ``pytorch`` that of networks
         trained with enformer-pytorch. ``auto``: the former for a network of the published size on the published
         window, else as the configuration says.
+    strand : {"none", "rc_mean", "gene_strand"}
+        ``none``: the reference's forward strand. ``rc_mean``: the mean of both. ``gene_strand``: the gene's.
     """
 
     tracks: tuple[int | str, ...] = Field(min_length=1)
-    config: Path | None = None
     targets: Path | None = None
     head: str = "human"
     bins: int = Field(3, ge=1)
     over_bins: Literal["sum", "mean"] = "sum"
     window: int = Field(196_608, ge=256)
     gamma: Literal["auto", "tensorflow", "pytorch"] = "auto"
+    strand: Strand = "none"
 
 
 class VariformerOptions(LongModelOptions):
@@ -131,17 +134,16 @@ class VariformerOptions(LongModelOptions):
 
     Attributes
     ----------
-    config : Path, optional
-        ``config.json`` of the Enformer that it started from; the published one's if not given.
     tissue : int
         Index of the output, of a checkpoint with several (0-based).
     window : int
         bp.
+    strand : {"none", "rc_mean", "gene_strand"}
     """
 
-    config: Path | None = None
     tissue: int = Field(0, ge=0)
     window: int = Field(49_152, ge=256)
+    strand: Strand = "none"
 
 
 class RastogiOptions(LongModelOptions):
@@ -149,18 +151,97 @@ class RastogiOptions(LongModelOptions):
 
     Attributes
     ----------
-    config : Path, optional
-        ``config.json`` of the Enformer that it started from; the published one's if not given.
     window : int
         bp.
     bins : int
         Of 128 bp in the middle, pooled by attention.
+    strand : {"none", "rc_mean", "gene_strand"}
     """
 
-    strand: Literal["none", "rc_mean", "gene_strand"] = "rc_mean"
-    config: Path | None = None
     window: int = Field(49_152, ge=256)
     bins: int = Field(10, ge=1)
+    strand: Strand = "rc_mean"
+
+
+class BorzoiOptions(LongModelOptions):
+    """``borzoi``: Borzoi as borzoi-pytorch saves it, RNA-seq coverage summed over a gene's exons.
+
+    Attributes
+    ----------
+    targets : Path
+        The published table of tracks; with how each was scaled and squashed.
+    tracks : tuple of int or str
+        Indices into it (0-based), or identifiers or descriptions, of the gene's own strand; averaged.
+    replicate_2, replicate_3, replicate_4 : Path, optional
+        Weights of further replicates; coverage is averaged.
+    both_strands : bool
+        Whether the coverage is the mean of that of both strands' sequences.
+    window : int
+        bp.
+    """
+
+    targets: Path
+    tracks: tuple[int | str, ...] = Field(min_length=1)
+    replicate_2: Path | None = None
+    replicate_3: Path | None = None
+    replicate_4: Path | None = None
+    both_strands: bool = True
+    window: int = Field(524_288, ge=256)
+
+
+class ExpectoOptions(ModelOptions):
+    """``expecto``: Beluga and a linear head.
+
+    Attributes
+    ----------
+    beluga : Path
+        ``deepsea.beluga.pth``.
+    head : Path
+        XGBoost's ``.save`` of a tissue, or the ``.safetensors`` that ``gexviz models convert-expecto`` makes of it.
+    tissue : str
+        What the head was trained on; by default its file's name.
+    """
+
+    beluga: Path
+    head: Path
+    tissue: str = ""
+
+
+class LanguageModelOptions(LongModelOptions):
+    """What genomic language models share.
+
+    Attributes
+    ----------
+    config, vocabulary : Path, optional
+        ``config.json`` and ``vocab.txt`` of the weights; those beside them if not given.
+    head : Path, optional
+        As ``gexviz train head`` writes it; without one the model makes embeddings, but no predictions.
+    out_of_fold : Path, optional
+        Predictions of a head that was trained across people; those beside it if not given.
+    pool : {"mean", "centre"}
+        Tokens whose embeddings are averaged: all, or those over the TSS.
+    batch : int
+        Sequences a forward.
+    """
+
+    strand: Literal["none", "rc_mean", "gene_strand"] = "gene_strand"
+    vocabulary: Path | None = None
+    head: Path | None = None
+    out_of_fold: Path | None = None
+    pool: Literal["mean", "centre"] = "mean"
+    batch: int = Field(8, ge=1, le=1_000)
+
+
+class NucleotideTransformerOptions(LanguageModelOptions):
+    """``nucleotide_transformer``: Nucleotide Transformer v1 as transformers saves it.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle. The published networks read 999 tokens of 6 bp.
+    """
+
+    window: int = Field(5_994, ge=6, le=100_000)
 
 
 class CnnOptions(ModelOptions):

@@ -22,6 +22,7 @@ from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
     CnnOptions,
     EnformerOptions,
+    ExpectoOptions,
     FusionOptions,
     ModelOptions,
     PredictDBOptions,
@@ -59,6 +60,7 @@ _BUILT_IN = {
     "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
     "variformer": Family(VariformerOptions, "gexviz.models.variformer"),
     "rastogi": Family(RastogiOptions, "gexviz.models.rastogi"),
+    "expecto": Family(ExpectoOptions, "gexviz.models.expecto"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
     "table": Family(TableOptions, "gexviz.models.table"),
