@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import language_files
 import numpy as np
 import pandas as pd
 import torch
+from borzoi_files import write_borzoi
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
 from enformer_files import rastogi_tensors, variformer_tensors, write_enformer
 from enformer_files import write_checkpoint as write_lightning
@@ -144,6 +146,12 @@ def enformer_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
     return enformer(folder, seed) | {"strand": "rc_mean"}
 
 
+def borzoi(folder: Path, seed: int) -> dict[str, Any]:
+    """Coverage of exons: a track with a strand and one without, both strands' sequences, two replicates."""
+    write_borzoi(folder, seed + 7, "second.bin")
+    return {"family": "borzoi", **write_borzoi(folder, seed), "replicate_2": "second.bin", "tracks": ["RNA:blood"]}
+
+
 def variformer(folder: Path, seed: int) -> dict[str, Any]:
     """A Lightning checkpoint of two tissues."""
     return {"family": "variformer", **write_lightning(folder, variformer_tensors(seed)), "tissue": 1}
@@ -152,6 +160,16 @@ def variformer(folder: Path, seed: int) -> dict[str, Any]:
 def rastogi(folder: Path, seed: int) -> dict[str, Any]:
     """A Lightning checkpoint; the mean of both strands."""
     return {"family": "rastogi", **write_lightning(folder, rastogi_tensors(seed))}
+
+
+def nucleotide_transformer(folder: Path, seed: int) -> dict[str, Any]:
+    """On the gene's strand; each gene with a head of its own."""
+    return language_files.nucleotide_transformer(folder, seed, GENES)
+
+
+def nucleotide_transformer_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands, of the token over the TSS; one head for all genes."""
+    return language_files.nucleotide_transformer(folder, seed, strand="rc_mean", pool="centre")
 
 
 def table(folder: Path, seed: int) -> dict[str, Any]:
@@ -174,8 +192,11 @@ FAMILIES: dict[str, Builder] = {
     "cnn, both strands": cnn_of_both_strands,
     "enformer": enformer,
     "enformer, both strands": enformer_of_both_strands,
+    "borzoi": borzoi,
     "variformer": variformer,
     "rastogi": rastogi,
+    "nucleotide_transformer": nucleotide_transformer,
+    "nucleotide_transformer, both strands": nucleotide_transformer_of_both_strands,
     "table": table,
     "torch": torch_file,
 }

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from torch import nn
 
 from gexviz.errors import GexvizError
 from gexviz.models.readouts import CentreBins
+from gexviz.models.relative_attention import RelativeAttention, Residual, Sizes
 
 Gamma = Literal["tensorflow", "pytorch"]
 """Which of two versions of the gamma basis of relative positions; see :func:`relative_positions`."""
@@ -201,18 +201,6 @@ class EnformerTrunk(nn.Module):
         return self.final_pointwise(self.centre(x))
 
 
-class Residual(nn.Module):
-    """Adds to its input what a layer makes of it."""
-
-    def __init__(self, fn: nn.Module) -> None:
-        super().__init__()
-        self.fn = fn
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Same shape."""
-        return self.fn(x) + x
-
-
 class QuickGelu(nn.Module):
     """The sigmoid approximation of GELU that Enformer has."""
 
@@ -234,50 +222,13 @@ class Pool(nn.Module):
         return (x * self.to_attn_logits(x).softmax(dim=3)).sum(dim=3)
 
 
-class Attention(nn.Module):
-    """Attention with relative positions, of Transformer-XL's kind."""
-
-    positions: torch.Tensor
-
-    def __init__(self, config: EnformerConfig, bins: int, gamma: Gamma) -> None:
-        super().__init__()
-        dim, heads, key, value = config.dim, config.heads, config.attn_dim_key, config.dim // config.heads
-        self.bins, self.heads, self.scale, self.gamma = bins, heads, key**-0.5, gamma
-        self.to_q = nn.Linear(dim, key * heads, bias=False)
-        self.to_k = nn.Linear(dim, key * heads, bias=False)
-        self.to_v = nn.Linear(dim, value * heads, bias=False)
-        self.to_out = nn.Linear(value * heads, dim)
-        self.to_rel_k = nn.Linear(value, key * heads, bias=False)
-        self.rel_content_bias = nn.Parameter(torch.empty(1, heads, 1, key))
-        self.rel_pos_bias = nn.Parameter(torch.empty(1, heads, 1, key))
-        self.register_buffer("positions", relative_positions(bins, value, gamma), persistent=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, bins, dim), same shape."""
-        q, k, v = (to(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for to in (self.to_q, self.to_k, self.to_v))
-        q = q * self.scale
-        content = (q + self.rel_content_bias) @ k.transpose(2, 3)
-        rel_k = self.to_rel_k(self.positions).unflatten(1, (self.heads, -1)).permute(1, 2, 0)
-        logits = content + self._by_distance((q + self.rel_pos_bias) @ rel_k)
-        return self.to_out((logits.softmax(dim=3) @ v).transpose(1, 2).flatten(2))
-
-    def extra_repr(self) -> str:
-        """What the fingerprint has to know."""
-        return f"bins={self.bins}, gamma={self.gamma}"
-
-    def _by_distance(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits by query and distance (batch, heads, n, 2n - 1) -> by query and key (batch, heads, n, n)."""
-        n = self.bins
-        x = F.pad(x, (1, 0)).reshape(-1, self.heads, 2 * n, n)[:, :, 1:]
-        return x.reshape(-1, self.heads, n, 2 * n - 1)[:, :, :, :n]
-
-
 def _conv_block(dim: int, out: int, width: int) -> nn.Sequential:
     return nn.Sequential(nn.BatchNorm1d(dim), QuickGelu(), nn.Conv1d(dim, out, width, padding=width // 2))
 
 
 def _transformer_layer(config: EnformerConfig, bins: int, gamma: Gamma) -> nn.Sequential:
-    dim = config.dim
-    attention = {"0": nn.LayerNorm(dim), "1": Attention(config, bins, gamma)}
+    dim, value = config.dim, config.dim // config.heads
+    sizes, positions = Sizes(dim, config.heads, config.attn_dim_key, value), relative_positions(bins, value, gamma)
+    attention = {"0": nn.LayerNorm(dim), "1": RelativeAttention(sizes, positions, gamma)}
     feed_forward = {"0": nn.LayerNorm(dim), "1": nn.Linear(dim, 2 * dim), "3": nn.ReLU(), "4": nn.Linear(2 * dim, dim)}
     return nn.Sequential(*(Residual(nn.Sequential(OrderedDict(layers))) for layers in (attention, feed_forward)))  # type: ignore[arg-type]

@@ -92,3 +92,30 @@ class OneNumber(nn.Module):
     def extra_repr(self) -> str:
         """What the fingerprint has to know."""
         return self.how
+
+
+class Unsquashed(nn.Module):
+    """Undoes how Borzoi's training data were squashed and scaled, track by track.
+
+    Parameters
+    ----------
+    scale, clip, power : torch.Tensor, float (tracks,)
+        What coverage was multiplied by; the value above which it was replaced by the square root of what is beyond;
+        and the power it was raised to before.
+    """
+
+    scale: torch.Tensor
+    clip: torch.Tensor
+    power: torch.Tensor
+
+    def __init__(self, scale: torch.Tensor, clip: torch.Tensor, power: torch.Tensor) -> None:
+        super().__init__()
+        for name, values in (("scale", scale), ("clip", clip), ("power", power)):
+            self.register_buffer(name, values.float()[:, None])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, tracks, bins), same shape."""
+        x = x / self.scale
+        beyond = (x - self.clip).clamp(min=0)
+        x = torch.minimum(x, self.clip) + beyond * beyond
+        return x ** (1 / self.power)

@@ -20,11 +20,13 @@ from gexviz.errors import GexvizError
 from gexviz.models.base import Model
 from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
+    BorzoiOptions,
     CnnOptions,
     EnformerOptions,
     ExpectoOptions,
     FusionOptions,
     ModelOptions,
+    NucleotideTransformerOptions,
     PredictDBOptions,
     RastogiOptions,
     TableOptions,
@@ -57,12 +59,14 @@ class Family(NamedTuple):
 _BUILT_IN = {
     "predictdb": Family(PredictDBOptions, "gexviz.models.predictdb"),
     "fusion": Family(FusionOptions, "gexviz.models.fusion"),
+    "borzoi": Family(BorzoiOptions, "gexviz.models.borzoi"),
     "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
     "variformer": Family(VariformerOptions, "gexviz.models.variformer"),
     "rastogi": Family(RastogiOptions, "gexviz.models.rastogi"),
     "expecto": Family(ExpectoOptions, "gexviz.models.expecto"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
+    "nucleotide_transformer": Family(NucleotideTransformerOptions, "gexviz.models.nucleotide_transformer"),
     "table": Family(TableOptions, "gexviz.models.table"),
     "torch": Family(TorchOptions, "gexviz.models.torch_file"),
 }
