@@ -159,7 +159,7 @@ def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_p
             expect(job).to_be_visible(timeout=30_000)
         page.get_by_role("button", name="Cancel").first.click()
         expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_be_visible(timeout=30_000)
-        assert page.evaluate(DRAWN, "Variants")  # what is there is shown
+        page.wait_for_function(DRAWN, arg="Variants", timeout=30_000)  # what is there is shown
         page.get_by_role("button", name="Run again").first.click()  # and is not stopped for taking long
         expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_have_count(0, timeout=30_000)
         page.get_by_role("link", name="Data").click()
