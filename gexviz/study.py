@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 checking = lazy("gexviz.checking")
 evaluating = lazy("gexviz.evaluating")
+heads = lazy("gexviz.heads")
 mapping = lazy("gexviz.mapping")
 mismatching = lazy("gexviz.mismatching")
 sharing = lazy("gexviz.freezing.sharing")
@@ -202,8 +203,11 @@ class Study:
     def unavailable(self, model: str, gene: GeneLocus) -> str | None:
         """Why a model can't serve a gene, or None if it can."""
         opened = self.model(model)
-        if (reason := opened.unavailable(gene)) is not None or opened.spec.window is None:
-            return reason
+        reason = opened.unavailable(gene)
+        return self.unreadable(model, gene) if reason is None and opened.spec.window is not None else reason
+
+    def unreadable(self, model: str, gene: GeneLocus) -> str | None:
+        """Why the reference can't fill a sequence model's window of a gene, or None if it can."""
         window = self.window(model, gene)
         reference = self.cohort.reference
         contig = self.cohort.reference_contig(gene.contig)
@@ -475,6 +479,22 @@ class Study:
     ) -> Any:
         """Train elastic nets as PrediXcan does; see :func:`gexviz.training.train_linear`."""
         return training.train_linear(self, Path(out), self.loci(genes), settings, executor=executor, progress=progress)
+
+    @shows_progress
+    def train_head(
+        self,
+        model: str,
+        out: str | Path,
+        genes: Iterable[str] | None = None,
+        *,
+        settings: Any = None,
+        executor: Executor | None = None,
+        progress: Progress | None = None,
+    ) -> Any:
+        """Train a head on a language model's embeddings; see :func:`gexviz.heads.train_head`."""
+        return heads.train_head(
+            self, model, Path(out), self.loci(genes), settings, executor=executor, progress=progress
+        )
 
     # -- genetics ------------------------------------------------------------------------------------------------------
 

@@ -136,11 +136,46 @@ def train_gene(
         )
     has = np.isfinite(expression)
     x, rows = _predictors(dosages[:, has], settings.maf)
-    y, design = expression[has], design[has]
-    reason = _untrainable(x, y, design, settings)
+    none = f"no variant in the window has a minor allele frequency of {settings.maf:g} or more"
+    return _trained_if_possible(_Data(x, expression[has], design[has]), rows, has, none, settings, seed)
+
+
+def train_predictors(
+    predictors: np.ndarray,
+    expression: np.ndarray,
+    covariates: np.ndarray | None,
+    *,
+    settings: LinearSettings,
+    seed: int,
+) -> GeneTraining:
+    """Train one gene on other predictors than dosages.
+
+    Parameters
+    ----------
+    predictors : ndarray, shape (n_samples, n_predictors)
+        Finite for people with expression; those that don't vary are left out.
+    expression, covariates, settings, seed
+        See :func:`train_gene`.
+
+    Returns
+    -------
+    GeneTraining
+        Its rows are columns of `predictors`.
+    """
+    design, has = _design(covariates, len(expression)), np.isfinite(expression)
+    columns = np.flatnonzero(np.ptp(predictors[has], axis=0) > 0) if has.any() else np.zeros(0, int)
+    data = _Data(predictors[has][:, columns], expression[has], design[has])
+    return _trained_if_possible(data, columns, has, "people's sequences are all alike", settings, seed)
+
+
+def _trained_if_possible(
+    data: _Data, rows: np.ndarray, has: np.ndarray, none: str, settings: LinearSettings, seed: int
+) -> GeneTraining:
+    """Train, or say why not; `none` says why there are no predictors."""
+    reason = _untrainable(data, none, settings)
     if reason is None:
         try:
-            return _train(_Data(x, y, design), rows, has, settings, seed)
+            return _train(data, rows, has, settings, seed)
         except ArithmeticError as error:
             reason = str(error)
     nobody = np.full(len(has), np.nan), np.full(len(has), -1, np.int8)
@@ -175,13 +210,14 @@ def _predictors(dosages: np.ndarray, maf: float) -> tuple[np.ndarray, np.ndarray
     return np.ascontiguousarray(filled[passes].T), np.flatnonzero(passes)
 
 
-def _untrainable(x: np.ndarray, y: np.ndarray, design: np.ndarray, settings: LinearSettings) -> str | None:
+def _untrainable(data: _Data, none: str, settings: LinearSettings) -> str | None:
+    x, y, design = data
     if len(y) < settings.min_people:
         return f"expression of {len(y)} people; {settings.min_people} are needed"
     if np.ptp(y) == 0:
         return "constant expression"
     if x.shape[1] == 0:
-        return f"no variant in the window has a minor allele frequency of {settings.maf:g} or more"
+        return none
     smallest = len(y) - -(-len(y) // settings.outer_folds)
     if design.shape[1] >= smallest - MIN_FREE:
         return f"{design.shape[1] - 1} covariates leave too little of {smallest} people in a training fold"

@@ -1,4 +1,4 @@
-"""Commands on a whole study: ``check``, ``train linear``, ``predict``, ``evaluate``, ``haplotypes``."""
+"""Commands on a whole study: ``check``, ``train linear``, ``train head``, ``predict``, ``evaluate``, ``haplotypes``."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ from gexviz.cli.shared import (
 from gexviz.computing import Kind
 from gexviz.errors import GexvizError
 from gexviz.files import written_whole
+from gexviz.lazy import lazy
 from gexviz.study import Study, load
 from gexviz.tasks import local_executor
+
+heads = lazy("gexviz.heads")
 
 train = typer.Typer(no_args_is_help=True, help="Train models on the cohort.")
 app.add_typer(train, name="train")
@@ -85,6 +88,34 @@ def train_linear(
     opened = load(study, results)
     with progress("training") as told, local_executor(jobs) as executor:
         summary = opened.train_linear(weights, genes, settings=settings, executor=executor, progress=told)
+    out.print(str(summary), markup=False)
+
+
+@train.command("head", epilog="Example: gexviz train head study.toml --model nt --out nt.safetensors")
+@readable
+def train_head(
+    study: StudyFile,
+    model: ModelName,
+    head: OutFile,
+    genes: Genes = None,
+    method: Annotated[Literal["ridge"], typer.Option(help="How embeddings become a number.")] = "ridge",
+    across: Annotated[
+        Literal["genes", "people"],
+        typer.Option(help="One head for all genes, each predicted by a fold without it; or one a gene, across people."),
+    ] = "genes",
+    folds: Annotated[int, typer.Option(help="Of genes, or of people.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the folds.")] = 1,
+    jobs: Jobs = 1,
+    results: ResultsFolder = None,
+) -> None:
+    """Train a head on a language model's embeddings; writes a safetensors file.
+
+    Across people, everybody's out-of-fold predictions are written beside it.
+    """
+    settings = heads.HeadSettings(method=method, across=across, folds=folds, seed=seed)
+    opened = load(study, results)
+    with progress("embedding") as told, local_executor(jobs) as executor:
+        summary = opened.train_head(model, head, genes, settings=settings, executor=executor, progress=told)
     out.print(str(summary), markup=False)
 
 

@@ -1,0 +1,273 @@
+"""A language model with a head, as a model of a study."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from gexviz.errors import GexvizError
+from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.language.head import REMEDY, Heads, LinearHead, read_heads
+from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
+from gexviz.models.onehot import reverse_complement_one_hot
+from gexviz.models.out_of_fold import OutOfFoldFile, check_pair, sidecar_of
+
+Pool = Literal["mean", "centre"]
+NO_HEAD = "the model has no head yet: gexviz train head makes one"
+
+
+class Embedder:
+    """Makes one embedding of a sequence.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    network : torch.nn.Module
+        From ids int64 (batch, tokens) and a mask int64 (batch, tokens; 0 for padding) to (batch, tokens, dim). It is
+        put in eval mode, its parameters frozen.
+    pool : {"mean", "centre"}
+        Of which tokens the mean is taken: all that stand for bases, or those over the anchor.
+    batch_size : int
+        Sequences a forward.
+    device : str
+
+    Notes
+    -----
+    Forwards from several threads take turns.
+    """
+
+    def __init__(
+        self, tokenizer: Tokenizer, network: nn.Module, *, pool: Pool, batch_size: int, device: str = "cpu"
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.pool = pool
+        self._network = network.to(device).eval().requires_grad_(False)
+        self._batch_size = batch_size
+        self._device = device
+        self._turn = threading.Lock()
+
+    def embed(self, onehot: np.ndarray, anchor: int) -> np.ndarray:
+        """Embed sequences.
+
+        Parameters
+        ----------
+        onehot : ndarray (batch, 4, length)
+        anchor : int
+            0-based index of the TSS base.
+
+        Returns
+        -------
+        ndarray, float32 (batch, dim)
+        """
+        parts = [
+            self._pooled(codes_of(onehot[i : i + self._batch_size]), anchor)
+            for i in range(0, len(onehot), self._batch_size)
+        ]
+        return np.concatenate(parts)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of everything that an embedding depends on, besides sequence and anchor."""
+        whole = hashlib.sha256(f"{self.pool} {self.tokenizer.fingerprint()} {self._network}".encode())
+        for name, tensor in sorted(self._network.state_dict().items()):
+            values = tensor.detach().cpu().contiguous()
+            whole.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            whole.update(values.flatten().view(torch.uint8).numpy().tobytes())
+        return whole.hexdigest()
+
+    def _pooled(self, codes: np.ndarray, anchor: int) -> np.ndarray:
+        tokens = self.tokenizer(codes)
+        taken = tokens.of_bases if self.pool == "mean" else (tokens.starts <= anchor) & (anchor < tokens.ends)
+        if not taken.any(axis=1).all():
+            raise GexvizError(
+                "the tokens over the TSS are beyond what the network can read",
+                expected="a shorter window, or one with less N",
+                remedy='choose a shorter window, or pool = "mean"',
+            )
+        with self._turn, torch.inference_mode():
+            hidden = self._network(*(torch.from_numpy(part).to(self._device) for part in _inputs(tokens)))
+            weights = torch.from_numpy(taken.astype(np.float32)).to(self._device)
+            mean = (hidden * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
+            embedded: np.ndarray = mean.float().cpu().numpy()
+        return embedded
+
+
+def _inputs(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
+    return tokens.ids, (~tokens.padding).astype(np.int64)
+
+
+class LanguageModel:
+    """A language model, and a head if it has one.
+
+    Its tokens are not differentiable in the bases, so that it has no gradients; mutagenesis works.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    embedder : Embedder
+    heads : Heads, optional
+    """
+
+    def __init__(self, spec: ModelSpec, embedder: Embedder, heads: Heads | None = None) -> None:
+        assert spec.anchor is not None
+        self.spec = spec
+        self.embedder = embedder
+        self.heads = heads
+        self._anchor = spec.anchor
+        self._gene: str = ""
+
+    @property
+    def embedding_digest(self) -> str:
+        """Hash of everything that an embedding depends on, besides the sequence."""
+        told = (self.embedder.digest, self.spec.window, self.spec.anchor, self.spec.strand)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def unavailable(self, gene: GeneLocus) -> str | None:
+        """Say why a gene can't be served: there is no head, or none for this gene."""
+        if self.heads is None:
+            return NO_HEAD
+        return None if self.heads.of(gene.id) is not None else "its head was not trained on this gene"
+
+    def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> LanguageModel:
+        """Give the model with the head that predicts a gene: one that did not see it, where heads are across genes."""
+        bound = copy.copy(self)
+        bound._gene = gene.id
+        return bound
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content hash of the specification, the network with its tokens, and the heads."""
+        hashes = {
+            "spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(),
+            "embedding": self.embedding_digest,
+        }
+        if self.heads is not None:
+            whole = hashlib.sha256(self.heads.about.model_dump_json().encode())
+            whole.update(np.ascontiguousarray(self.heads.coefficients).tobytes())
+            whole.update(np.ascontiguousarray(self.heads.intercepts).tobytes())
+            hashes["head"] = whole.hexdigest()
+        return hashes
+
+    def embed(self, onehot: np.ndarray) -> np.ndarray:
+        """Embed sequences, (batch, 4, window) -> float32 (batch, dim); the mean of both strands where the spec says so.
+
+        Every head is linear, so that the mean of embeddings gives the mean of predictions.
+        """
+        values = self.embedder.embed(onehot, self._anchor)
+        if self.spec.strand == "rc_mean":
+            values = (values + self.embedder.embed(reverse_complement_one_hot(onehot), self._anchor)) / 2
+        return values
+
+    def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
+        """Predict from one-hot sequence, on the strand that it is given.
+
+        Parameters
+        ----------
+        onehot : ndarray (batch, 4, window)
+
+        Returns
+        -------
+        ndarray, float32 (batch,)
+
+        Raises
+        ------
+        GexvizError
+            Without a head.
+        ValueError
+            For an array of another shape.
+        """
+        if onehot.ndim != 3 or onehot.shape[1:] != (4, self.spec.window):
+            raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
+        return self._head(self.embedder.embed(onehot, self._anchor)).astype(np.float32)
+
+    @property
+    def _head(self) -> LinearHead:
+        head = None if self.heads is None else self.heads.of(self._gene)
+        if head is None:
+            raise GexvizError(
+                f"{self.spec.name} has no head for {self._gene or 'genes at large'}",
+                expected="a head that was trained on its embeddings",
+                remedy=f"gexviz train head STUDY --model {self.spec.name} --out {self.spec.name}.safetensors",
+            )
+        return head
+
+
+class TrainedLanguageModel(LanguageModel):
+    """With heads that were trained on this cohort's people, and everybody's out-of-fold predictions.
+
+    Parameters
+    ----------
+    spec, embedder, heads
+        As for :class:`LanguageModel`.
+    left_out : OutOfFoldFile
+    """
+
+    def __init__(self, spec: ModelSpec, embedder: Embedder, heads: Heads, left_out: OutOfFoldFile) -> None:
+        super().__init__(spec, embedder, heads)
+        self.left_out = left_out
+
+    def fingerprint(self) -> dict[str, str]:
+        """Content hashes, that of the out-of-fold predictions too."""
+        return super().fingerprint() | {"out_of_fold": self.left_out.digest}
+
+    def out_of_fold(self, gene: GeneLocus) -> pd.Series | None:
+        """Out-of-fold predictions by sample, or None for a gene that wasn't trained."""
+        return self.left_out.of(gene)
+
+
+def with_head(spec: ModelSpec, embedder: Embedder, head: Path | None, left_out: Path | None) -> LanguageModel:
+    """Put a head on a language model.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        Of the language model alone.
+    embedder : Embedder
+    head : Path, optional
+        As ``gexviz train head`` writes it.
+    left_out : Path, optional
+        Its out-of-fold predictions; those beside the head are taken if there are any.
+
+    Returns
+    -------
+    LanguageModel
+        A :class:`TrainedLanguageModel` where there are out-of-fold predictions.
+
+    Raises
+    ------
+    GexvizError
+        For a file of another kind, or a head that was trained on embeddings of something else.
+    """
+    plain = LanguageModel(spec, embedder)
+    if head is None:
+        return plain
+    heads = read_heads(head)
+    if heads.about.embedding != plain.embedding_digest:
+        raise GexvizError(
+            "the head was trained on other embeddings than this model makes",
+            file=head,
+            expected="the weights, vocabulary, window, strand and pool that it was trained with",
+            remedy=REMEDY,
+        )
+    across = heads.about.across
+    spec = replace(
+        spec,
+        scale=heads.about.scale,
+        readout=f"{heads.about.method}, on {spec.readout}",
+        trained_on_cohort=across == "people",
+    )
+    if across == "genes":
+        return LanguageModel(spec, embedder, heads)
+    left_out = left_out or sidecar_of(head)
+    check_pair(head, left_out)
+    return TrainedLanguageModel(spec, embedder, heads, OutOfFoldFile(left_out))

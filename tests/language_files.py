@@ -1,0 +1,82 @@
+"""Small language models in the folders that transformers saves, with random weights; and heads for them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gexviz.models.language.head import AboutHead, Heads, write_heads
+from gexviz.models.registry import open_model
+
+DIM = 16
+NT_VOCABULARY = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>", "<bos>"]
+NT_VOCABULARY += ["".join(letters) for letters in itertools.product("ATCG", repeat=6)] + list("ATCGN")
+
+
+def transformers():
+    return pytest.importorskip("transformers", reason="transformers is not installed: gexviz[language]")
+
+
+def published_esm(seed: int, **changes):
+    """An ``EsmForMaskedLM`` with the settings of Nucleotide Transformer v1, smaller."""
+    library = transformers()
+    torch.manual_seed(seed)
+    settings = {
+        "vocab_size": len(NT_VOCABULARY), "hidden_size": DIM, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 24, "max_position_embeddings": 102, "pad_token_id": 1, "mask_token_id": 2,
+        "position_embedding_type": "absolute", "token_dropout": False, "emb_layer_norm_before": False,
+        "initializer_range": 0.3, "layer_norm_eps": 1e-12,
+    }  # fmt: skip
+    return library.EsmForMaskedLM(library.EsmConfig(**settings | changes)).eval()
+
+
+def write_folder(folder: Path, model, vocabulary: list[str]) -> Path:
+    """Save as transformers does, with ``vocab.txt``; give the weights' path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    return folder / "model.safetensors"
+
+
+def as_in_2023(weights: Path, model) -> Path:
+    """The same in ``pytorch_model.bin`` with the names of earlier releases; the configuration too."""
+    path = weights.with_name("pytorch_model.bin")
+    positions = torch.arange(model.config.max_position_embeddings)[None]
+    torch.save({**model.state_dict(), "esm.embeddings.position_ids": positions}, path)
+    config = json.loads(weights.with_name("config.json").read_text())
+    weights.with_name("config.json").write_text(json.dumps(config | {"transformers_version": "4.32.0.dev0"}))
+    return path
+
+
+def write_head(path: Path, family: str, options: dict[str, object], seed: int, genes=()) -> Path:
+    """A head with random weights: for each of the genes its own, and one for all others."""
+    model = open_model("model", family, options)
+    rng = np.random.default_rng(seed)
+    about = AboutHead(
+        embedding=model.embedding_digest,
+        across="genes",
+        rows={gene: row for row, gene in enumerate(genes)},
+        others=len(genes),
+        scale="log2 expression",
+        method="random weights",
+    )
+    write_heads(path, Heads(about, rng.normal(size=(len(genes) + 1, DIM)), np.zeros(len(genes) + 1)))
+    return path
+
+
+def nucleotide_transformer(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+    """A folder ``nt`` with a head; the keys of the model's section, paths relative to `folder`."""
+    weights = write_folder(folder / "nt", published_esm(seed), NT_VOCABULARY)
+    options = {"window": 240, **options}
+    write_head(folder / "head.safetensors", "nucleotide_transformer", options | {"weights": weights}, seed, genes)
+    return {
+        "family": "nucleotide_transformer",
+        "weights": "nt/model.safetensors",
+        "head": "head.safetensors",
+        **options,
+    }

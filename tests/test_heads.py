@@ -1,0 +1,195 @@
+"""Heads trained on embeddings: held-out genes and people have no say, predictions are the definition's."""
+
+from __future__ import annotations
+
+import shutil
+
+import language_files
+import numpy as np
+import pandas as pd
+import pytest
+from language_files import NT_VOCABULARY, published_esm, write_folder
+from scipy import stats
+from typer.testing import CliRunner
+
+import gexviz as gx
+from gexviz.cli import app
+from gexviz.cohort.haplotypes import reference_sequence
+from gexviz.errors import GexvizError
+from gexviz.heads import HeadSettings
+from gexviz.models.language.head import read_heads
+from gexviz.models.onehot import one_hot
+from gexviz.models.registry import open_model
+
+WINDOW = 300
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The demo with a language model that has no head, and one each with a head that is still to be trained."""
+    language_files.transformers()
+    folder = tmp_path_factory.mktemp("heads")
+    shutil.copytree(gx.demo().config.path.parent, folder, dirs_exist_ok=True)
+    write_folder(folder / "nt", published_esm(0), NT_VOCABULARY)
+    keys = f'family = "nucleotide_transformer"\nweights = "nt/model.safetensors"\nwindow = {WINDOW}\n'
+    sections = [f"\n[models.nt]\n{keys}"]
+    sections += [f'\n[models.{name}]\n{keys}head = "{name}.safetensors"\n' for name in ("genes", "people")]
+    toml = folder / "study.toml"
+    toml.write_text(toml.read_text() + "".join(sections))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(folder):
+    return gx.load(folder / "study.toml", results=folder / "results")
+
+
+@pytest.fixture(scope="module")
+def across_genes(study, folder):
+    return study.train_head("nt", folder / "genes.safetensors")
+
+
+@pytest.fixture(scope="module")
+def across_people(study, folder):
+    genes = list(study.genes.index[:4])
+    return study.train_head("nt", folder / "people.safetensors", genes, settings=HeadSettings(across="people"))
+
+
+def embedded(study, gene):
+    """Of the reference, and of each person: the mean of both haplotypes."""
+    model, locus = study.model("nt"), study.locus(gene)
+    reference = reference_sequence(study.cohort.reference, study.window("nt", locus))[None]
+    haplotypes = study.haplotypes("nt", gene)
+    copies = model.embed(one_hot(haplotypes.sequences))[haplotypes.index.to_numpy()]
+    return model.embed(one_hot(reference))[0], copies.mean(axis=1)
+
+
+# -- across genes ------------------------------------------------------------------------------------------------------
+
+
+def test_each_gene_is_predicted_by_the_head_that_did_not_see_it(study, across_genes):
+    told = across_genes.genes
+    assert len(told) == len(study.genes) and told["reason"].isna().all()
+    predicted = study.predict("genes", reference=True).set_index("gene")["value"]
+    np.testing.assert_allclose(predicted[told.index], told["held_out"], rtol=1e-5)
+    assert across_genes.held_out_r == pytest.approx(stats.pearsonr(told["observed"], told["held_out"])[0])
+    pd.testing.assert_series_equal(told["observed"], study.genes["mean_expression"], check_names=False)
+
+
+def test_the_head_is_linear_in_the_embedding(study, across_genes):
+    heads = read_heads(across_genes.head)
+    gene = study.genes.index[3]
+    row = heads.about.rows[gene]
+    reference, people = embedded(study, gene)
+    value = reference @ heads.coefficients[row] + heads.intercepts[row]
+    assert across_genes.genes.at[gene, "held_out"] == pytest.approx(value, rel=1e-5)
+    predicted = study.predict("genes", [gene]).set_index("sample")["value"]
+    np.testing.assert_allclose(predicted, people @ heads.coefficients[row] + heads.intercepts[row], rtol=1e-4)
+    assert np.ptp(predicted) > 0
+    assert study.spec("genes").scale.startswith("mean expression") and not study.spec("genes").trained_on_cohort
+
+
+def test_a_genes_expression_has_no_say_in_its_own_head(folder, study, across_genes, tmp_path):
+    gene = study.genes.index[5]
+    changed = gx.load(folder / "study.toml", results=tmp_path)
+    changed.cohort.expression.values.loc[gene] += 50
+    again = changed.train_head("nt", tmp_path / "other.safetensors")
+    before, after = read_heads(across_genes.head), read_heads(again.head)
+    own = before.about.rows[gene]
+    assert after.about.rows == before.about.rows
+    for row in range(len(before.intercepts)):
+        same = np.array_equal(before.coefficients[row], after.coefficients[row])
+        assert same == (row == own)
+
+
+def test_embeddings_are_kept(study, across_genes, folder):
+    ran = []
+    again = study.train_head("nt", folder / "again.safetensors", progress=lambda *told: ran.append(told))
+    assert not ran
+    assert again.held_out_r == across_genes.held_out_r
+
+
+def test_too_few_genes_are_refused(study, folder):
+    with pytest.raises(GexvizError, match="4 genes are too few"):
+        study.train_head("nt", folder / "few.safetensors", list(study.genes.index[:4]))
+    assert not (folder / "few.safetensors").exists()
+
+
+# -- across people -----------------------------------------------------------------------------------------------------
+
+
+def test_people_are_predicted_by_a_ridge_of_the_gene(study, across_people):
+    heads = read_heads(across_people.head)
+    trained = across_people.genes[across_people.genes["reason"].isna()]
+    assert len(trained) >= 3
+    gene = trained.index[0]
+    _, people = embedded(study, gene)
+    row = heads.about.rows[gene]
+    predicted = study.predict("people", [gene]).set_index("sample")["value"]
+    expected = people @ heads.coefficients[row] + heads.intercepts[row]
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+    assert abs(predicted.mean()) < 1e-6  # of expression without its mean and covariates
+
+
+def test_people_of_the_training_are_compared_out_of_fold(study, across_people):
+    assert study.spec("people").trained_on_cohort
+    gene = across_people.genes.index[across_people.genes["reason"].isna()][0]
+    study.predict("people", [gene])
+    found = study.predicted("people", [gene])
+    left_out = pd.read_parquet(across_people.out_of_fold).set_index("gene").loc[gene, list(study.samples.index)]
+    np.testing.assert_allclose(found.comparable.loc[gene], left_out.astype(float), rtol=1e-6)
+    assert not np.allclose(found.values.loc[gene], found.comparable.loc[gene])
+
+
+def test_a_persons_expression_has_no_say_in_their_out_of_fold_prediction(folder, study, across_people, tmp_path):
+    gene, sample = across_people.genes.index[across_people.genes["reason"].isna()][0], study.samples.index[7]
+    changed = gx.load(folder / "study.toml", results=tmp_path)
+    changed.cohort.expression.values.loc[gene, sample] += 30
+    settings = HeadSettings(across="people")
+    again = changed.train_head("nt", tmp_path / "other.safetensors", [gene], settings=settings)
+    before, after = (pd.read_parquet(made.out_of_fold).set_index("gene").loc[gene] for made in (across_people, again))
+    fold = np.array(before["folds"])
+    assert np.array_equal(fold, after["folds"])
+    samples = list(study.samples.index)
+    own = fold == fold[samples.index(sample)]
+    scale = np.ptp(after[samples][own].astype(float)) / np.ptp(before[samples][own].astype(float))
+    np.testing.assert_allclose(
+        after[samples][own].astype(float), before[samples][own].astype(float) * scale, atol=1e-5
+    )  # in units of the spread of all, which the person has a say in
+    others = after[samples][~own].astype(float) / before[samples][~own].astype(float)
+    assert not np.allclose(others, scale, rtol=1e-3)
+
+
+def test_a_gene_without_a_head_of_its_own_is_unavailable(study, across_people):
+    other = study.genes.index[-1]
+    assert study.unavailable("people", study.locus(other)) == "its head was not trained on this gene"
+
+
+def test_out_of_fold_predictions_of_another_head_are_refused(study, across_people, folder, tmp_path):
+    other = tmp_path / "people.safetensors"
+    shutil.copy(folder / "genes.safetensors", other)
+    heads = read_heads(across_people.head)
+    heads.intercepts[0] += 1
+    from_elsewhere = tmp_path / "moved.safetensors"
+    language_files.write_heads(from_elsewhere, heads)
+    options = {"weights": folder / "nt/model.safetensors", "window": WINDOW, "head": from_elsewhere}
+    with pytest.raises(GexvizError, match="belong to other weights"):
+        open_model("nt", "nucleotide_transformer", options | {"out_of_fold": across_people.out_of_fold})
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_trains_and_says_what_to_write(folder, study, across_genes):
+    out = folder / "cli.safetensors"
+    arguments = ["train", "head", str(folder / "study.toml"), "--model", "nt", "--out", str(out)]
+    found = CliRunner().invoke(app, [*arguments, "--results", str(folder / "results")])
+    assert found.exit_code == 0, found.output
+    assert f"r = {across_genes.held_out_r:.3f} of held-out genes" in found.output
+    assert 'head = "cli.safetensors"' in found.output
+    assert read_heads(out).about.rows == read_heads(across_genes.head).about.rows
+
+
+def test_a_model_without_embeddings_is_refused(folder, study):
+    with pytest.raises(GexvizError, match="makes no embeddings"):
+        study.train_head("cnn", folder / "cnn.head.safetensors")

@@ -1,0 +1,226 @@
+"""Genomic language models: tokens and their bases, networks against transformers, embeddings, wrong files."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+
+import language_files
+import numpy as np
+import pytest
+import torch
+from language_files import NT_VOCABULARY, as_in_2023, published_esm, write_folder
+from safetensors.torch import load_file, save_file
+
+from gexviz.errors import GexvizError
+from gexviz.models.base import Differentiable, GeneLocus
+from gexviz.models.language.kmers import SideBySide
+from gexviz.models.language.tokens import codes_of
+from gexviz.models.onehot import one_hot, reverse_complement_one_hot
+from gexviz.models.registry import open_model
+
+GENE = GeneLocus("G1", "G1", "1", 500, "+", 500, 600)
+SEQUENCES = ["ACGTACGTTTGACCA", "NACGTACGTANNCGT", "ACGTNACGTACGTAC", "NNNNNNNNNNNNNNN", "GGGGGGGGGGGGGGG"]
+
+
+def encoded(texts):
+    return one_hot(np.array([list(text.encode()) for text in texts], np.uint8))
+
+
+def random_texts(seed, count=24, length=97, unknown=0.04):
+    rng = np.random.default_rng(seed)
+    share = (1 - unknown) / 4
+    return ["".join(rng.choice(list("ACGTN"), length, p=[share] * 4 + [unknown])) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tmp_path_factory):
+    path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    path.write_text("\n".join(NT_VOCABULARY) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A checkpoint and the network of transformers that it was saved from."""
+    network = published_esm(3)
+    return write_folder(tmp_path_factory.mktemp("published"), network, NT_VOCABULARY), network
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", SEQUENCES + random_texts(0))
+def test_six_mers_from_left_to_right_and_what_is_left_singly(vocabulary, text):
+    words = re.findall("[ACGT]{6}|.", text)  # 6-mers begin anew behind each N
+    tokens = SideBySide(vocabulary, 6, 1_000)(codes_of(encoded([text])))
+    assert [NT_VOCABULARY[i] for i in tokens.ids[0]] == ["<cls>", *words]
+    assert [text[a:b] for a, b in zip(tokens.starts[0, 1:], tokens.ends[0, 1:], strict=True)] == words
+    assert (tokens.starts[0, 0], tokens.ends[0, 0]) == (-1, -1)
+    assert not tokens.padding.any()
+
+
+def test_tokens_are_those_of_the_published_tokenizer(vocabulary):
+    library = language_files.transformers()
+    theirs = library.EsmTokenizer(str(vocabulary), eos_token=None, bos_token=None)
+    texts = random_texts(1)
+    tokens = SideBySide(vocabulary, 6, 1_000)(codes_of(encoded(texts)))
+    for row, text in enumerate(texts):
+        assert tokens.ids[row][~tokens.padding[row]].tolist() == theirs(text)["input_ids"]
+
+
+def test_tokens_beyond_what_the_network_reads_are_left_out(vocabulary):
+    tokens = SideBySide(vocabulary, 6, 4)(codes_of(encoded(["ACGTAC" * 5, "N" + "ACGTAC" * 4 + "ACGTA"])))
+    assert tokens.ends.max(axis=1).tolist() == [18, 13]
+
+
+# -- the network -------------------------------------------------------------------------------------------------------
+
+
+def theirs_pooled(network, vocabulary, text):
+    """The mean over tokens of bases of the last layer, as transformers alone gives it."""
+    tokenizer = language_files.transformers().EsmTokenizer(str(vocabulary), eos_token=None, bos_token=None)
+    with torch.no_grad():
+        hidden = network(**tokenizer(text, return_tensors="pt"), output_hidden_states=True).hidden_states[-1]
+    return hidden[0, 1:].mean(dim=0).numpy()
+
+
+@pytest.mark.parametrize("release", ["now", "2023"])
+def test_embeddings_equal_those_of_transformers(published, vocabulary, release, tmp_path):
+    weights, network = published
+    if release == "2023":
+        weights = as_in_2023(write_folder(tmp_path, network, NT_VOCABULARY), network)
+    model = open_model("nt", "nucleotide_transformer", {"weights": weights, "window": 97})
+    texts = random_texts(2)  # of several lengths in tokens: padding has no say
+    expected = np.stack([theirs_pooled(network, vocabulary, text) for text in texts])
+    np.testing.assert_allclose(model.embed(encoded(texts)), expected, atol=1e-4)
+    assert np.ptp(expected, axis=0).min() > 0.1
+
+
+def test_the_centre_is_the_token_over_the_tss(published, vocabulary):
+    weights, network = published
+    model = open_model("nt", "nucleotide_transformer", {"weights": weights, "window": 97, "pool": "centre"})
+    (text,) = random_texts(3, count=1, unknown=0)
+    tokenizer = language_files.transformers().EsmTokenizer(str(vocabulary), eos_token=None, bos_token=None)
+    with torch.no_grad():
+        hidden = network.esm(**tokenizer(text, return_tensors="pt")).last_hidden_state
+    np.testing.assert_allclose(model.embed(encoded([text]))[0], hidden[0, 1 + 48 // 6].numpy(), atol=1e-4)
+
+
+def test_both_strands_are_averaged(published):
+    weights, _ = published
+    one = open_model("nt", "nucleotide_transformer", {"weights": weights, "window": 97, "strand": "none"})
+    both = open_model("nt", "nucleotide_transformer", {"weights": weights, "window": 97, "strand": "rc_mean"})
+    x = encoded(random_texts(4, count=3))
+    expected = (one.embed(x) + one.embed(reverse_complement_one_hot(x))) / 2
+    np.testing.assert_allclose(both.embed(x), expected, atol=1e-6)
+    assert one.embedding_digest != both.embedding_digest
+
+
+def test_there_are_no_gradients_through_tokens(published):
+    assert not isinstance(open_model("nt", "nucleotide_transformer", {"weights": published[0]}), Differentiable)
+
+
+# -- without a head, and with a wrong one ------------------------------------------------------------------------------
+
+
+def test_a_model_without_a_head_says_what_makes_one(published):
+    model = open_model("nt", "nucleotide_transformer", {"weights": published[0], "window": 97})
+    assert "gexviz train head" in model.unavailable(GENE)
+    with pytest.raises(GexvizError, match="has no head"):
+        model.predict_sequences(encoded(random_texts(5, count=1)))
+
+
+def test_a_head_of_other_embeddings_is_refused(tmp_path):
+    keys = language_files.nucleotide_transformer(tmp_path, 0)
+    options = {"weights": tmp_path / keys["weights"], "head": tmp_path / keys["head"]}
+    open_model("nt", "nucleotide_transformer", options | {"window": 240})
+    for change in ({"window": 246}, {"pool": "centre"}, {"strand": "none"}):
+        with pytest.raises(GexvizError, match="other embeddings"):
+            open_model("nt", "nucleotide_transformer", options | {"window": 240} | change)
+    write_folder(tmp_path / "nt", published_esm(1), NT_VOCABULARY)
+    with pytest.raises(GexvizError, match="other embeddings"):
+        open_model("nt", "nucleotide_transformer", options | {"window": 240})
+
+
+@pytest.mark.parametrize("how", ["text", "other tensors", "no rows", "NaN"])
+def test_a_file_that_is_no_head_is_refused(tmp_path, how):
+    keys = language_files.nucleotide_transformer(tmp_path, 0)
+    path = tmp_path / keys["head"]
+    if how == "text":
+        path.write_text("<html>")
+    else:
+        tensors = load_file(path)
+        about = {"other tensors": None, "no rows": _metadata(path), "NaN": _metadata(path)}[how]
+        tensors["coefficients"] = tensors["coefficients"][:0] if how == "no rows" else tensors["coefficients"] * np.nan
+        tensors["intercepts"] = tensors["intercepts"][:0] if how == "no rows" else tensors["intercepts"]
+        save_file(tensors, path, metadata=about)
+    with pytest.raises(GexvizError, match="no file of heads") as error:
+        open_model("nt", "nucleotide_transformer", {"weights": tmp_path / keys["weights"], "head": path, "window": 240})
+    assert str(path) in str(error.value)
+
+
+def _metadata(path):
+    size = int.from_bytes(path.read_bytes()[:8], "little")
+    return json.loads(path.read_bytes()[8 : 8 + size])["__metadata__"]
+
+
+# -- wrong files -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"position_embedding_type": "rotary", "add_bias_fnn": False}, "no Nucleotide Transformer of version 1"),
+        ({"model_type": "bert"}, "model_type"),
+        ({"hidden_size": "many"}, "hidden_size"),
+        ({"intermediate_size": 25}, "intermediate.dense"),
+        ({"vocab_size": 9}, "tokens"),
+    ],
+)
+def test_another_configuration_is_refused_by_name(published, tmp_path, change, told):
+    weights = write_folder(tmp_path, published[1], NT_VOCABULARY)
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    with pytest.raises(GexvizError, match=told):
+        open_model("nt", "nucleotide_transformer", {"weights": weights})
+
+
+def test_code_that_a_configuration_names_is_not_run(published, tmp_path):
+    weights = write_folder(tmp_path, published[1], NT_VOCABULARY)
+    marker, config = tmp_path / "ran", tmp_path / "config.json"
+    (tmp_path / "modeling_own.py").write_text(f"open({str(marker)!r}, 'w')\nclass Own: pass\n")
+    remote = {"auto_map": {"AutoModel": "modeling_own.Own"}, "_attn_implementation": "stranger/kernel"}
+    config.write_text(json.dumps(json.loads(config.read_text()) | remote))
+    open_model("nt", "nucleotide_transformer", {"weights": weights})
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.txt"])
+def test_a_folder_that_is_not_whole_is_refused(published, tmp_path, name):
+    weights = write_folder(tmp_path, published[1], NT_VOCABULARY)
+    (tmp_path / name).unlink()
+    with pytest.raises(GexvizError, match=f"no {name} beside the weights"):
+        open_model("nt", "nucleotide_transformer", {"weights": weights})
+
+
+def test_a_vocabulary_without_a_word_is_refused(published, tmp_path):
+    weights = write_folder(tmp_path, published[1], [word for word in NT_VOCABULARY if word != "ACGTAC"])
+    with pytest.raises(GexvizError, match="no ACGTAC"):
+        open_model("nt", "nucleotide_transformer", {"weights": weights})
+
+
+def test_a_missing_tensor_is_named(published, tmp_path):
+    weights = write_folder(tmp_path, published[1], NT_VOCABULARY)
+    tensors = load_file(weights)
+    del tensors["esm.encoder.layer.1.output.dense.weight"]
+    save_file(tensors, weights)
+    with pytest.raises(GexvizError, match=r"layer\.1\.output\.dense\.weight: missing"):
+        open_model("nt", "nucleotide_transformer", {"weights": weights})
+
+
+def test_without_transformers_the_line_that_installs_it_is_told(published, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(GexvizError, match=r'pip install "gexviz\[language\]"'):
+        open_model("nt", "nucleotide_transformer", {"weights": published[0]})
