@@ -17,6 +17,7 @@ import language_files
 import numpy as np
 import pandas as pd
 import torch
+from basenji_files import write_basenji2
 from borzoi_files import write_borzoi
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
 from enformer_files import rastogi_tensors, variformer_tensors, write_enformer
@@ -146,6 +147,11 @@ def enformer_of_both_strands(folder: Path, seed: int) -> dict[str, Any]:
     return enformer(folder, seed) | {"strand": "rc_mean"}
 
 
+def basenji2(folder: Path, seed: int) -> dict[str, Any]:
+    """Keras HDF5 of a small network; both strands, three shifts."""
+    return {"family": "basenji2", **write_basenji2(folder, seed), "tracks": [1, 3], "bins": 4}
+
+
 def borzoi(folder: Path, seed: int) -> dict[str, Any]:
     """Coverage of exons: a track with a strand and one without, both strands' sequences, two replicates."""
     write_borzoi(folder, seed + 7, "second.bin")
@@ -172,6 +178,11 @@ def nucleotide_transformer_of_both_strands(folder: Path, seed: int) -> dict[str,
     return language_files.nucleotide_transformer(folder, seed, strand="rc_mean", pool="centre")
 
 
+def dnabert(folder: Path, seed: int) -> dict[str, Any]:
+    """On the gene's strand; one head for all genes."""
+    return language_files.dnabert(folder, seed)
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -192,11 +203,13 @@ FAMILIES: dict[str, Builder] = {
     "cnn, both strands": cnn_of_both_strands,
     "enformer": enformer,
     "enformer, both strands": enformer_of_both_strands,
+    "basenji2": basenji2,
     "borzoi": borzoi,
     "variformer": variformer,
     "rastogi": rastogi,
     "nucleotide_transformer": nucleotide_transformer,
     "nucleotide_transformer, both strands": nucleotide_transformer_of_both_strands,
+    "dnabert": dnabert,
     "table": table,
     "torch": torch_file,
 }

@@ -189,6 +189,37 @@ class BorzoiOptions(LongModelOptions):
     window: int = Field(524_288, ge=256)
 
 
+class Basenji2Options(ModelOptions):
+    """``basenji2``: a Keras checkpoint of Basenji2.
+
+    Attributes
+    ----------
+    checkpoint : Path
+        ``model_human.h5``.
+    tracks : tuple of int or str
+        Indices into the network's tracks (0-based), or their identifiers or descriptions in `targets`; averaged.
+    params : Path, optional
+        Basenji's JSON of the network's layers; those of the published one if not given.
+    targets : Path, optional
+        The published table of tracks.
+    bins : int
+        Around the TSS; averaged.
+    strand : {"none", "rc_mean", "gene_strand"}
+    shifts : tuple of int
+        bp by which the sequence is moved; predictions are averaged.
+    device : {"auto", "cpu", "cuda"}
+    """
+
+    checkpoint: Path
+    tracks: tuple[int | str, ...] = Field(min_length=1)
+    params: Path | None = None
+    targets: Path | None = None
+    bins: int = Field(10, ge=1)
+    strand: Strand = "rc_mean"
+    shifts: tuple[Annotated[int, Field(ge=-100, le=100)], ...] = Field((1, 0, -1), min_length=1, max_length=50)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
 class ExpectoOptions(ModelOptions):
     """``expecto``: Beluga and a linear head.
 
@@ -230,6 +261,18 @@ class LanguageModelOptions(LongModelOptions):
     out_of_fold: Path | None = None
     pool: Literal["mean", "centre"] = "mean"
     batch: int = Field(8, ge=1, le=1_000)
+
+
+class DnabertOptions(LanguageModelOptions):
+    """``dnabert``: DNABERT as transformers saves it.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle. The published networks read 510 k-mers.
+    """
+
+    window: int = Field(512, ge=1, le=100_000)
 
 
 class NucleotideTransformerOptions(LanguageModelOptions):

@@ -20,8 +20,10 @@ from gexviz.errors import GexvizError
 from gexviz.models.base import Model
 from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
+    Basenji2Options,
     BorzoiOptions,
     CnnOptions,
+    DnabertOptions,
     EnformerOptions,
     ExpectoOptions,
     FusionOptions,
@@ -59,6 +61,7 @@ class Family(NamedTuple):
 _BUILT_IN = {
     "predictdb": Family(PredictDBOptions, "gexviz.models.predictdb"),
     "fusion": Family(FusionOptions, "gexviz.models.fusion"),
+    "basenji2": Family(Basenji2Options, "gexviz.models.basenji2"),
     "borzoi": Family(BorzoiOptions, "gexviz.models.borzoi"),
     "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
     "variformer": Family(VariformerOptions, "gexviz.models.variformer"),
@@ -66,6 +69,7 @@ _BUILT_IN = {
     "expecto": Family(ExpectoOptions, "gexviz.models.expecto"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),
+    "dnabert": Family(DnabertOptions, "gexviz.models.dnabert"),
     "nucleotide_transformer": Family(NucleotideTransformerOptions, "gexviz.models.nucleotide_transformer"),
     "table": Family(TableOptions, "gexviz.models.table"),
     "torch": Family(TorchOptions, "gexviz.models.torch_file"),
