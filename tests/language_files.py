@@ -18,6 +18,10 @@ NT_VOCABULARY = ["<unk>", "<pad>", "<mask>", "<cls>", "<eos>", "<bos>"]
 NT_VOCABULARY += ["".join(letters) for letters in itertools.product("ATCG", repeat=6)] + list("ATCGN")
 
 
+BERT_VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BERT_VOCABULARY += ["".join(letters) for letters in itertools.product("ATCG", repeat=3)]
+
+
 def transformers():
     return pytest.importorskip("transformers", reason="transformers is not installed: gexviz[language]")
 
@@ -35,6 +39,17 @@ def published_esm(seed: int, **changes):
     return library.EsmForMaskedLM(library.EsmConfig(**settings | changes)).eval()
 
 
+def published_bert(seed: int, **changes):
+    """A ``BertForMaskedLM`` with the settings of DNABERT, smaller, of 3-mers."""
+    library = transformers()
+    torch.manual_seed(seed)
+    settings = {
+        "vocab_size": len(BERT_VOCABULARY), "hidden_size": DIM, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "intermediate_size": 24, "max_position_embeddings": 260, "initializer_range": 0.3,
+    }  # fmt: skip
+    return library.BertForMaskedLM(library.BertConfig(**settings | changes)).eval()
+
+
 def write_folder(folder: Path, model, vocabulary: list[str]) -> Path:
     """Save as transformers does, with ``vocab.txt``; give the weights' path."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,7 +62,7 @@ def as_in_2023(weights: Path, model) -> Path:
     """The same in ``pytorch_model.bin`` with the names of earlier releases; the configuration too."""
     path = weights.with_name("pytorch_model.bin")
     positions = torch.arange(model.config.max_position_embeddings)[None]
-    torch.save({**model.state_dict(), "esm.embeddings.position_ids": positions}, path)
+    torch.save({**model.state_dict(), f"{model.base_model_prefix}.embeddings.position_ids": positions}, path)
     config = json.loads(weights.with_name("config.json").read_text())
     weights.with_name("config.json").write_text(json.dumps(config | {"transformers_version": "4.32.0.dev0"}))
     return path
@@ -71,12 +86,17 @@ def write_head(path: Path, family: str, options: dict[str, object], seed: int, g
 
 def nucleotide_transformer(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     """A folder ``nt`` with a head; the keys of the model's section, paths relative to `folder`."""
-    weights = write_folder(folder / "nt", published_esm(seed), NT_VOCABULARY)
-    options = {"window": 240, **options}
-    write_head(folder / "head.safetensors", "nucleotide_transformer", options | {"weights": weights}, seed, genes)
-    return {
-        "family": "nucleotide_transformer",
-        "weights": "nt/model.safetensors",
-        "head": "head.safetensors",
-        **options,
-    }
+    write_folder(folder / "nt", published_esm(seed), NT_VOCABULARY)
+    return _section(folder, "nt", "nucleotide_transformer", {"window": 240, **options}, seed, genes)
+
+
+def dnabert(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+    """A folder ``dnabert`` with a head; the keys of the model's section, paths relative to `folder`."""
+    write_folder(folder / "dnabert", published_bert(seed), BERT_VOCABULARY)
+    return _section(folder, "dnabert", "dnabert", {"window": 240, **options}, seed, genes)
+
+
+def _section(folder: Path, within: str, family: str, options: dict, seed: int, genes) -> dict[str, object]:
+    weights = f"{within}/model.safetensors"
+    write_head(folder / "head.safetensors", family, options | {"weights": folder / weights}, seed, genes)
+    return {"family": family, "weights": weights, "head": "head.safetensors", **options}

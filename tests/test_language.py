@@ -10,12 +10,12 @@ import language_files
 import numpy as np
 import pytest
 import torch
-from language_files import NT_VOCABULARY, as_in_2023, published_esm, write_folder
+from language_files import BERT_VOCABULARY, NT_VOCABULARY, as_in_2023, published_bert, published_esm, write_folder
 from safetensors.torch import load_file, save_file
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, GeneLocus
-from gexviz.models.language.kmers import SideBySide
+from gexviz.models.language.kmers import Overlapping, SideBySide
 from gexviz.models.language.tokens import codes_of
 from gexviz.models.onehot import one_hot, reverse_complement_one_hot
 from gexviz.models.registry import open_model
@@ -75,6 +75,21 @@ def test_tokens_beyond_what_the_network_reads_are_left_out(vocabulary):
     assert tokens.ends.max(axis=1).tolist() == [18, 13]
 
 
+@pytest.mark.parametrize("text", SEQUENCES + random_texts(6))
+def test_a_k_mer_begins_at_every_base(tmp_path, text):
+    path = tmp_path / "vocab.txt"
+    path.write_text("\n".join(BERT_VOCABULARY) + "\n")
+    words = [text[i : i + 3] for i in range(len(text) - 2)]
+    tokens = Overlapping(path, 512)(codes_of(encoded([text])))
+    told = [BERT_VOCABULARY[i] for i in tokens.ids[0]]
+    assert told == ["[CLS]", *("[UNK]" if "N" in word else word for word in words), "[SEP]"]
+    bases = zip(tokens.starts[0, 1:-1], tokens.ends[0, 1:-1], strict=True)
+    assert [text[a:b] for a, b in bases] == words
+    assert tokens.of_bases[0].tolist() == [False, *[True] * len(words), False]
+    theirs = language_files.transformers().BertTokenizer(str(path), do_lower_case=False)
+    assert tokens.ids[0].tolist() == theirs(" ".join(words))["input_ids"]
+
+
 # -- the network -------------------------------------------------------------------------------------------------------
 
 
@@ -96,6 +111,30 @@ def test_embeddings_equal_those_of_transformers(published, vocabulary, release, 
     expected = np.stack([theirs_pooled(network, vocabulary, text) for text in texts])
     np.testing.assert_allclose(model.embed(encoded(texts)), expected, atol=1e-4)
     assert np.ptp(expected, axis=0).min() > 0.1
+
+
+@pytest.mark.parametrize("release", ["now", "2023"])
+@pytest.mark.parametrize("pool", ["mean", "centre"])
+def test_embeddings_equal_those_of_transformers_bert(release, pool, tmp_path):
+    network = published_bert(4)
+    weights = write_folder(tmp_path, network, BERT_VOCABULARY)
+    weights = as_in_2023(weights, network) if release == "2023" else weights
+    model = open_model("bert", "dnabert", {"weights": weights, "window": 97, "pool": pool})
+    tokenizer = language_files.transformers().BertTokenizer(str(tmp_path / "vocab.txt"), do_lower_case=False)
+    texts = random_texts(7)
+    read = tokenizer([" ".join(t[i : i + 3] for i in range(95)) for t in texts], return_tensors="pt")
+    with torch.no_grad():
+        hidden = network(**read, output_hidden_states=True).hidden_states[-1]
+    bases = hidden[:, 1:-1] if pool == "mean" else hidden[:, 1 + 46 : 1 + 49]  # 3-mers over base 48
+    np.testing.assert_allclose(model.embed(encoded(texts)), bases.mean(dim=1).numpy(), atol=1e-4)
+    assert bases.mean(dim=1).numpy().std() > 0.1
+
+
+def test_a_window_of_more_k_mers_than_positions_is_refused(tmp_path):
+    weights = write_folder(tmp_path, published_bert(4), BERT_VOCABULARY)
+    open_model("bert", "dnabert", {"weights": weights, "window": 260})
+    with pytest.raises(GexvizError, match="3 to 260 bp"):
+        open_model("bert", "dnabert", {"weights": weights, "window": 261})
 
 
 def test_the_centre_is_the_token_over_the_tss(published, vocabulary):

@@ -11,7 +11,7 @@ from torch import nn
 from gexviz.errors import GexvizError
 from gexviz.models.base import ModelSpec
 from gexviz.models.devices import device_for
-from gexviz.models.language.files import NetworkConfig, beside, fill_from, read_config, transformers
+from gexviz.models.language.files import NetworkConfig, beside, check_size, fill_from, read_config, transformers
 from gexviz.models.language.kmers import SideBySide
 from gexviz.models.language.model import Embedder, LanguageModel, with_head
 from gexviz.models.options import NucleotideTransformerOptions
@@ -81,16 +81,11 @@ def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageMode
             file=path,
             place=f"position_embedding_type = {config.position_embedding_type}",
             expected="learned positions: v1. Version 2 brings its own code, which gexviz doesn't run",
-            remedy="take a v1 checkpoint, or open predictions made with v2 as family = \"table\"",
+            remedy='take a v1 checkpoint, or open predictions made with v2 as family = "table"',
         )
     vocabulary = beside(options.weights, options.vocabulary, "vocab.txt")
     tokenizer = SideBySide(vocabulary, K, config.most_tokens)
-    if tokenizer.size > config.vocab_size:
-        raise GexvizError(
-            f"the vocabulary has {tokenizer.size:,} tokens, the network {config.vocab_size:,}",
-            file=vocabulary,
-            expected="the vocabulary that was published with the weights",
-        )
+    check_size(vocabulary, tokenizer.size, config.vocab_size)
     network = EsmEmbeddings(config)
     fill_from(network, options.weights, _UNUSED)
     embedder = Embedder(

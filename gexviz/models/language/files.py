@@ -85,6 +85,23 @@ def read_config(path: Path, kind: type[AnyConfig]) -> AnyConfig:
         ) from None
 
 
+def check_size(vocabulary: Path, tokens: int, network: int) -> None:
+    """See that a network has an embedding for each token.
+
+    Raises
+    ------
+    GexvizError
+        If the vocabulary has more tokens.
+    """
+    if tokens > network:
+        raise GexvizError(
+            f"the vocabulary has {tokens:,} tokens, the network {network:,}",
+            file=vocabulary,
+            expected="the vocabulary that was published with the weights",
+            remedy="give that file",
+        )
+
+
 def fill_from(network: nn.Module, weights: Path, unused: tuple[str, ...]) -> None:
     """Load a network whose parameters are called as in the file; scales of layer norms by their older names too."""
     with open_tensors(weights) as file:

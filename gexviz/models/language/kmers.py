@@ -1,4 +1,4 @@
-"""Tokens of k bases each, side by side."""
+"""Tokens of k bases each: side by side, or one at every base."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gexviz.errors import GexvizError
 from gexviz.models.language.tokens import UNKNOWN, Tokens, padded
 
 _MOST_BYTES = 10_000_000
+_MOST_K = 8
 
 
 def read_vocabulary(path: Path) -> dict[str, int]:
@@ -39,6 +40,51 @@ def read_vocabulary(path: Path) -> dict[str, int]:
     return tokens
 
 
+class Overlapping:
+    """DNABERT's tokens: the k bases that begin at each base, between two tokens for beginning and end.
+
+    Parameters
+    ----------
+    vocabulary : Path
+        ``vocab.txt``; its longest words tell k.
+    most : int
+        Tokens that the network can read.
+
+    Raises
+    ------
+    GexvizError
+        For a vocabulary without one of the tokens that are needed.
+    """
+
+    def __init__(self, vocabulary: Path, most: int) -> None:
+        known = read_vocabulary(vocabulary)
+        self.k = max((len(word) for word in known if set(word) <= set("ACGT")), default=0)
+        if not 1 <= self.k <= _MOST_K:
+            raise _lacks(vocabulary, "words of 1 to 8 of the letters A C G T", "[CLS], [SEP], [UNK] and all k-mers")
+        words = _words(self.k)
+        special = ["[CLS]", "[SEP]", "[UNK]"]
+        if absent := [word for word in [*words, *special] if word not in known]:
+            raise _lacks(vocabulary, absent[0], f"all {self.k}-mers of A C G T, {', '.join(special)}")
+        self.size = len(known)
+        self.longest = most - 2 + self.k - 1
+        self._words = np.array([known[word] for word in words])
+        self._first, self._last, self._unknown = (known[word] for word in special)
+
+    def __call__(self, codes: np.ndarray) -> Tokens:
+        """Tokenise, uint8 (batch, length) -> Tokens; k-mers with an N are one unknown word."""
+        begins = np.arange(codes.shape[1] - self.k + 1)
+        known = np.lib.stride_tricks.sliding_window_view(codes != UNKNOWN, self.k, axis=1).all(axis=2)
+        ids = np.where(known, self._words[_numbers(codes, self.k)[:, : len(begins)]], self._unknown)
+        starts = np.broadcast_to(np.concatenate([[-1], begins, [-1]]), (len(codes), len(begins) + 2))
+        made = np.pad(ids, ((0, 0), (1, 1)), constant_values=((0, 0), (self._first, self._last)))
+        return Tokens(made, starts, np.where(starts < 0, -1, starts + self.k), np.zeros(made.shape, bool))
+
+    def fingerprint(self) -> str:
+        """Hash of the tokens' numbers."""
+        told = (self.k, self._first, self._last, self._unknown, self._words.tolist())
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
 class SideBySide:
     """Nucleotide Transformer's tokens: k bases each from left to right; what is left before an N or the end, singly.
 
@@ -59,15 +105,10 @@ class SideBySide:
 
     def __init__(self, vocabulary: Path, k: int, most: int) -> None:
         known = read_vocabulary(vocabulary)
-        words = ["".join(letters) for letters in itertools.product("ACGT", repeat=k)]
+        words = _words(k)
         needed = [*words, *"ACGTN", "<cls>", "<pad>"]
         if absent := [word for word in needed if word not in known]:
-            raise GexvizError(
-                f"the vocabulary has no {absent[0]}",
-                file=vocabulary,
-                expected=f"all {k}-mers of A C G T, the letters A C G T N, <cls> and <pad>",
-                remedy="give the vocab.txt that was published with the weights",
-            )
+            raise _lacks(vocabulary, absent[0], f"all {k}-mers of A C G T, the letters A C G T N, <cls> and <pad>")
         self.size = len(known)
         self._k, self._most = k, most
         self._words = np.array([known[word] for word in words])
@@ -84,10 +125,7 @@ class SideBySide:
         whole = run + (end - run) // k * k
         in_words = ~unknown & (base < whole)
         begins = ~in_words | ((base - run) % k == 0)
-        numbers = np.zeros(codes.shape, np.int64)
-        for i in range(min(k, length)):
-            numbers[:, : length - i] += (codes[:, i:] % UNKNOWN).astype(np.int64) * 4 ** (k - 1 - i)
-        ids = np.where(in_words, self._words[numbers], self._letters[codes])
+        ids = np.where(in_words, self._words[_numbers(codes, k)], self._letters[codes])
         widths = np.where(in_words, k, 1)
         return padded(ids, widths, begins, first=self._first, padding=self._padding, most=self._most)
 
@@ -95,3 +133,26 @@ class SideBySide:
         """Hash of the tokens' numbers and of the limit."""
         told = (self._k, self._most, self._first, self._padding, self._words.tolist(), self._letters.tolist())
         return hashlib.sha256(repr(told).encode()).hexdigest()
+
+
+def _words(k: int) -> list[str]:
+    """All k-mers, in the order of :func:`_numbers`."""
+    return ["".join(letters) for letters in itertools.product("ACGT", repeat=k)]
+
+
+def _numbers(codes: np.ndarray, k: int) -> np.ndarray:
+    """Number of the k-mer that begins at each base, (batch, length); no meaning where it has N or passes the end."""
+    length = codes.shape[1]
+    numbers = np.zeros(codes.shape, np.int64)
+    for i in range(min(k, length)):
+        numbers[:, : length - i] += (codes[:, i:] % UNKNOWN).astype(np.int64) * 4 ** (k - 1 - i)
+    return numbers
+
+
+def _lacks(vocabulary: Path, what: str, expected: str) -> GexvizError:
+    return GexvizError(
+        f"the vocabulary has no {what}",
+        file=vocabulary,
+        expected=expected,
+        remedy="give the vocab.txt that was published with the weights",
+    )
