@@ -183,6 +183,16 @@ def dnabert(folder: Path, seed: int) -> dict[str, Any]:
     return language_files.dnabert(folder, seed)
 
 
+def gpn(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands, over the bases in the middle; each gene with a head of its own."""
+    return language_files.gpn(folder, seed, GENES)
+
+
+def gpn_of_the_genes_strand(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean over all bases."""
+    return language_files.gpn(folder, seed, strand="gene_strand", pool="mean")
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -210,6 +220,8 @@ FAMILIES: dict[str, Builder] = {
     "nucleotide_transformer": nucleotide_transformer,
     "nucleotide_transformer, both strands": nucleotide_transformer_of_both_strands,
     "dnabert": dnabert,
+    "gpn": gpn,
+    "gpn, the gene's strand": gpn_of_the_genes_strand,
     "table": table,
     "torch": torch_file,
 }

@@ -96,7 +96,42 @@ def dnabert(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     return _section(folder, "dnabert", "dnabert", {"window": 240, **options}, seed, genes)
 
 
-def _section(folder: Path, within: str, family: str, options: dict, seed: int, genes) -> dict[str, object]:
-    weights = f"{within}/model.safetensors"
+GPN_LETTERS = {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "c": 4, "g": 5, "t": 6}
+GPN_CONFIG = {
+    "model_type": "ConvNet", "architectures": ["ConvNetForMaskedLM"], "vocab_size": 7, "hidden_size": DIM,
+    "n_layers": 4, "kernel_size": 9, "dilation_double_every": 1, "dilation_max": 32, "dilation_cycle": 3,
+}  # fmt: skip
+
+
+def gpn_tensors(seed: int) -> dict[str, torch.Tensor]:
+    """Random weights, named as GPN's authors' ``ConvNetForMaskedLM`` saves them."""
+    shapes = {"cls.decoder.0.weight": (DIM, DIM), "cls.decoder.3.weight": (7, DIM), "cls.decoder.3.bias": (7,)}
+    for layer in range(GPN_CONFIG["n_layers"]):
+        within = f"model.encoder.{layer}"
+        shapes |= {f"{within}.conv.1.weight": (DIM, DIM, 9), f"{within}.ffn.0.weight": (DIM, DIM)}
+        vectors = [f"{part}.{what}" for part in ("conv.4", "ffn.2") for what in ("weight", "bias")]
+        shapes |= {f"{within}.{name}": (DIM,) for name in ["conv.1.bias", "ffn.0.bias", *vectors]}
+    made = torch.Generator().manual_seed(seed)
+    return {name: torch.randn(shape, generator=made) * 0.5 for name, shape in shapes.items()}
+
+
+def write_gpn(folder: Path, seed: int) -> Path:
+    """Weights, configuration and tokenizer; give the weights' path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(GPN_CONFIG))
+    tokenizer = {"version": "1.0", "normalizer": {"type": "Lowercase"}, "model": {"type": "BPE", "vocab": GPN_LETTERS}}
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    torch.save(gpn_tensors(seed), folder / "pytorch_model.bin")
+    return folder / "pytorch_model.bin"
+
+
+def gpn(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+    """A folder ``gpn`` with a head; the keys of the model's section, paths relative to `folder`."""
+    weights = write_gpn(folder / "gpn", seed).name
+    return _section(folder, "gpn", "gpn", {"window": 240, **options}, seed, genes, weights)
+
+
+def _section(folder: Path, within: str, family: str, options: dict, seed: int, genes, file="model.safetensors"):
+    weights = f"{within}/{file}"
     write_head(folder / "head.safetensors", family, options | {"weights": folder / weights}, seed, genes)
     return {"family": family, "weights": weights, "head": "head.safetensors", **options}

@@ -8,6 +8,7 @@ import language_files
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from language_files import NT_VOCABULARY, published_esm, write_folder
 from scipy import stats
 from typer.testing import CliRunner
@@ -17,6 +18,7 @@ from gexviz.cli import app
 from gexviz.cohort.haplotypes import reference_sequence
 from gexviz.errors import GexvizError
 from gexviz.heads import HeadSettings
+from gexviz.models.base import Differentiable
 from gexviz.models.language.head import read_heads
 from gexviz.models.onehot import one_hot
 from gexviz.models.registry import open_model
@@ -34,6 +36,9 @@ def folder(tmp_path_factory):
     keys = f'family = "nucleotide_transformer"\nweights = "nt/model.safetensors"\nwindow = {WINDOW}\n'
     sections = [f"\n[models.nt]\n{keys}"]
     sections += [f'\n[models.{name}]\n{keys}head = "{name}.safetensors"\n' for name in ("genes", "people")]
+    language_files.write_gpn(folder / "gpn", 0)
+    bases = 'family = "gpn"\nweights = "gpn/pytorch_model.bin"\n'
+    sections += [f"\n[models.gpn]\n{bases}", f'\n[models.gpn_people]\n{bases}head = "gpn_people.safetensors"\n']
     toml = folder / "study.toml"
     toml.write_text(toml.read_text() + "".join(sections))
     return folder
@@ -175,6 +180,19 @@ def test_out_of_fold_predictions_of_another_head_are_refused(study, across_peopl
     options = {"weights": folder / "nt/model.safetensors", "window": WINDOW, "head": from_elsewhere}
     with pytest.raises(GexvizError, match="belong to other weights"):
         open_model("nt", "nucleotide_transformer", options | {"out_of_fold": across_people.out_of_fold})
+
+
+def test_heads_across_people_of_a_model_of_bases_have_gradients_too(study, folder):
+    gene = study.genes.index[0]
+    made = study.train_head("gpn", folder / "gpn_people.safetensors", [gene], settings=HeadSettings(across="people"))
+    assert made.genes.at[gene, "reason"] is None
+    study.predict("gpn_people", [gene])
+    assert study.predicted("gpn_people", [gene]).out_of_fold.loc[gene].notna().all()
+    locus = study.locus(gene)
+    model = study.model_for("gpn_people", locus)
+    assert isinstance(model, Differentiable)
+    x = one_hot(study.haplotypes("gpn_people", gene).sequences[:3])
+    np.testing.assert_allclose(model.network()(torch.from_numpy(x)).numpy(), model.predict_sequences(x), atol=1e-4)
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

@@ -275,6 +275,29 @@ class DnabertOptions(LanguageModelOptions):
     window: int = Field(512, ge=1, le=100_000)
 
 
+class GpnOptions(LanguageModelOptions):
+    """``gpn``: GPN as its authors' package saves it; the vocabulary is ``tokenizer.json``.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle.
+    centre : int
+        bp in the middle whose embeddings are averaged, with ``pool = "centre"``.
+    """
+
+    strand: Literal["none", "rc_mean", "gene_strand"] = "rc_mean"
+    pool: Literal["mean", "centre"] = "centre"
+    window: int = Field(512, ge=2, le=1_000_000)
+    centre: int = Field(100, ge=2)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.centre > self.window or self.centre % 2:
+            raise ValueError(f"centre {self.centre} is odd, or more than the window of {self.window}")
+        return self
+
+
 class NucleotideTransformerOptions(LanguageModelOptions):
     """``nucleotide_transformer``: Nucleotide Transformer v1 as transformers saves it.
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,8 +27,31 @@ Pool = Literal["mean", "centre"]
 NO_HEAD = "the model has no head yet: gexviz train head makes one"
 
 
+class MakesEmbeddings(Protocol):
+    """Makes one embedding of a sequence."""
+
+    def embed(self, onehot: np.ndarray, anchor: int) -> np.ndarray:
+        """Embed sequences, (batch, 4, length) -> float32 (batch, dim)."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that an embedding depends on, besides sequence and anchor."""
+        ...
+
+
+def hash_network(whole: hashlib._Hash, network: nn.Module) -> str:
+    """Go on with a hash by a network's layers and parameters."""
+    whole.update(str(network).encode())
+    for name, tensor in sorted(network.state_dict().items()):
+        values = tensor.detach().cpu().contiguous()
+        whole.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        whole.update(values.flatten().view(torch.uint8).numpy().tobytes())
+    return whole.hexdigest()
+
+
 class Embedder:
-    """Makes one embedding of a sequence.
+    """Makes one embedding of a sequence, from the embeddings of its tokens.
 
     Parameters
     ----------
@@ -79,12 +102,7 @@ class Embedder:
     @cached_property
     def digest(self) -> str:
         """Hash of everything that an embedding depends on, besides sequence and anchor."""
-        whole = hashlib.sha256(f"{self.pool} {self.tokenizer.fingerprint()} {self._network}".encode())
-        for name, tensor in sorted(self._network.state_dict().items()):
-            values = tensor.detach().cpu().contiguous()
-            whole.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-            whole.update(values.flatten().view(torch.uint8).numpy().tobytes())
-        return whole.hexdigest()
+        return hash_network(hashlib.sha256(f"{self.pool} {self.tokenizer.fingerprint()}".encode()), self._network)
 
     def _pooled(self, codes: np.ndarray, anchor: int) -> np.ndarray:
         tokens = self.tokenizer(codes)
@@ -110,16 +128,16 @@ def _inputs(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
 class LanguageModel:
     """A language model, and a head if it has one.
 
-    Its tokens are not differentiable in the bases, so that it has no gradients; mutagenesis works.
+    Tokens are not differentiable in the bases, so that it has no gradients; mutagenesis works.
 
     Parameters
     ----------
     spec : ModelSpec
-    embedder : Embedder
+    embedder : MakesEmbeddings
     heads : Heads, optional
     """
 
-    def __init__(self, spec: ModelSpec, embedder: Embedder, heads: Heads | None = None) -> None:
+    def __init__(self, spec: ModelSpec, embedder: MakesEmbeddings, heads: Heads | None = None) -> None:
         assert spec.anchor is not None
         self.spec = spec
         self.embedder = embedder
@@ -212,7 +230,7 @@ class TrainedLanguageModel(LanguageModel):
     left_out : OutOfFoldFile
     """
 
-    def __init__(self, spec: ModelSpec, embedder: Embedder, heads: Heads, left_out: OutOfFoldFile) -> None:
+    def __init__(self, spec: ModelSpec, embedder: MakesEmbeddings, heads: Heads, left_out: OutOfFoldFile) -> None:
         super().__init__(spec, embedder, heads)
         self.left_out = left_out
 
@@ -225,30 +243,42 @@ class TrainedLanguageModel(LanguageModel):
         return self.left_out.of(gene)
 
 
-def with_head(spec: ModelSpec, embedder: Embedder, head: Path | None, left_out: Path | None) -> LanguageModel:
+Kinds = tuple[type[LanguageModel], type[TrainedLanguageModel]]
+
+
+def with_head(
+    spec: ModelSpec,
+    embedder: MakesEmbeddings,
+    head: Path | None,
+    left_out: Path | None,
+    kinds: Kinds = (LanguageModel, TrainedLanguageModel),
+) -> LanguageModel:
     """Put a head on a language model.
 
     Parameters
     ----------
     spec : ModelSpec
         Of the language model alone.
-    embedder : Embedder
+    embedder : MakesEmbeddings
     head : Path, optional
         As ``gexviz train head`` writes it.
     left_out : Path, optional
-        Its out-of-fold predictions; those beside the head are taken if there are any.
+        Its out-of-fold predictions, if it was trained across people; those beside the head if not given.
+    kinds : tuple of two types
+        Without and with out-of-fold predictions.
 
     Returns
     -------
     LanguageModel
-        A :class:`TrainedLanguageModel` where there are out-of-fold predictions.
+        Of the second kind, if the head was trained across people.
 
     Raises
     ------
     GexvizError
         For a file of another kind, or a head that was trained on embeddings of something else.
     """
-    plain = LanguageModel(spec, embedder)
+    across_genes, across_people = kinds
+    plain = across_genes(spec, embedder)
     if head is None:
         return plain
     heads = read_heads(head)
@@ -267,7 +297,7 @@ def with_head(spec: ModelSpec, embedder: Embedder, head: Path | None, left_out: 
         trained_on_cohort=across == "people",
     )
     if across == "genes":
-        return LanguageModel(spec, embedder, heads)
+        return across_genes(spec, embedder, heads)
     left_out = left_out or sidecar_of(head)
     check_pair(head, left_out)
-    return TrainedLanguageModel(spec, embedder, heads, OutOfFoldFile(left_out))
+    return across_people(spec, embedder, heads, OutOfFoldFile(left_out))
