@@ -15,6 +15,7 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from gexviz import cli
+from gexviz.analysis.ism import Mutagenesis
 from gexviz.errors import GexvizError
 from gexviz.models import expecto_head
 from gexviz.models.base import GeneLocus
@@ -291,3 +292,11 @@ def test_other_sizes_are_of_the_same_network(tmp_path):
     write_beluga(tmp_path / "b.pth", channels=CHANNELS[::-1], hidden=3, features=2)
     model = open_model("m", "expecto", {"beluga": tmp_path / "b.pth", "head": write_head(tmp_path / "h.save", 0, 2)})
     assert model.predict_sequences(np.zeros((2, 4, WINDOW), np.float32)).shape == (2,)
+
+
+def test_mutagenesis_recomputes_only_what_a_mutation_reaches(model):
+    letters = np.frombuffer(b"ACGT", np.uint8)[np.random.default_rng(0).integers(0, 4, WINDOW)]
+    found = Mutagenesis(model, letters).saturation(np.array([0, 1, ANCHOR, WINDOW - 1]))
+    assert (found.method, found.reason) == ("incremental", None)
+    assert not found.delta[0].any(), "the first base is of minus-strand genes' windows only"
+    assert found.delta[1:].any(axis=1).all()

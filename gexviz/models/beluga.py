@@ -12,11 +12,12 @@ from torch import nn
 from gexviz.errors import GexvizError
 
 WINDOW = 2_000
-_WIDTH, _POOL = 8, 4
+POOL = 4
+_WIDTH = 8
 _LEFT = 106  # positions of a window after the convolutions
-_STRIDE = _POOL**2
+_OVER = 2  # positions that either pooling leaves over, of any number of windows
 _CONVOLUTIONS = [f"model.0.{layer}" for layer in (0, 2, 6, 8, 12, 14)]
-_POOLED_AFTER = (1, 3)  # convolutions that pooling follows
+_POOLED_BEFORE = (2, 4)  # convolutions that pooling precedes
 _DENSE = ["model.1.2.1", "model.1.4.1"]
 _NAMES = {f"{layer}.{part}" for layer in _CONVOLUTIONS + _DENSE for part in ("weight", "bias")}
 _CHANNELS = [0, 2, 1, 3]
@@ -71,39 +72,52 @@ def read_beluga(path: Path) -> BelugaWeights:
     return BelugaWeights(convolutions, [hidden, output])
 
 
-def sliding_beluga(weights: BelugaWeights, step: int) -> nn.Sequential:
-    """Make the network that gives the features of every window.
+def sliding_beluga(weights: BelugaWeights, step: int, *, opposite: bool = False) -> tuple[nn.Sequential, nn.Sequential]:
+    """Make the network that gives the features of every window, in two parts.
 
     Parameters
     ----------
     weights : BelugaWeights
     step : int
         bp between windows; a multiple of 16, the stride of the convolutions.
+    opposite : bool
+        Features of the windows' opposite strand.
 
     Returns
     -------
-    torch.nn.Sequential
-        From (batch, 4, length) to (batch, features, windows), each in 0..1; the first window begins at the first base.
+    first : torch.nn.Sequential
+        The layers before the second pooling: from (batch, 4, length) to (batch, channels, positions of 4 bp). The
+        length is that of the windows: the last base is the last window's.
+    second : torch.nn.Sequential
+        The others: to (batch, features, windows), each in 0..1, in the order of the sequence.
 
     Notes
     -----
-    Beluga's first dense layer, on the 106 positions of a window, is a convolution of that width here.
+    Beluga's first dense layer, on the 106 positions of a window, is a convolution of that width here. The opposite
+    strand is read by turning the filters round, not the sequence: so what a mutation reaches stays in its place, and
+    mutagenesis is quick. What pooling leaves over is at the other end then.
     """
-    if step % _STRIDE:
-        raise ValueError(f"windows {step} bp apart are not aligned with a stride of {_STRIDE}")
-    layers: list[nn.Module] = []
+    if step % POOL**2:
+        raise ValueError(f"windows {step} bp apart are not aligned with a stride of {POOL**2}")
+    parts: tuple[list[nn.Module], list[nn.Module]] = ([], [])
     for number, (weight, bias) in enumerate(weights.convolutions):
-        layers += [_convolution(weight, bias), nn.ReLU()]
-        if number in _POOLED_AFTER:
-            layers.append(nn.MaxPool1d(_POOL))
+        part = parts[number >= _POOLED_BEFORE[1]]
+        if number in _POOLED_BEFORE:
+            part += [nn.ZeroPad1d((-_OVER, 0))] if opposite else []
+            part.append(nn.MaxPool1d(POOL))
+        turned = weight.flip(1, 2) if number == 0 else weight.flip(2)
+        part += [_convolution(turned if opposite else weight, bias), nn.ReLU()]
     (hidden, hidden_bias), (output, output_bias) = weights.dense
-    layers += [
-        _convolution(hidden.unflatten(1, (-1, _LEFT)), hidden_bias, stride=step // _STRIDE),
-        nn.ReLU(),
-        _convolution(output[:, :, None], output_bias),
-        nn.Sigmoid(),
-    ]
-    return nn.Sequential(*layers)
+    hidden = hidden.unflatten(1, (-1, _LEFT))
+    parts[1].extend(
+        [
+            _convolution(hidden.flip(2) if opposite else hidden, hidden_bias, stride=step // POOL**2),
+            nn.ReLU(),
+            _convolution(output[:, :, None], output_bias),
+            nn.Sigmoid(),
+        ]
+    )
+    return nn.Sequential(*parts[0]), nn.Sequential(*parts[1])
 
 
 def _convolution(weight: torch.Tensor, bias: torch.Tensor, stride: int = 1) -> nn.Conv1d:

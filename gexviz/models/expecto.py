@@ -2,8 +2,9 @@
 
 ExPecto (Zhou et al. 2018) cuts 200 windows of 2,000 bp, 200 bp apart, runs Beluga on both strands of each, weighs the
 windows by ten exponential functions of the distance to the TSS, and sums. All layers before Beluga's dense one are
-convolutions and poolings without padding, and 400 bp are a multiple of their stride: so here the sequence goes through
-them twice, not each window by itself, and the numbers are the same.
+convolutions and poolings without padding; before the second pooling, 200 bp are a multiple of their stride, and 400 bp
+are one of all of it. So here the whole sequence goes through the first layers once and through the others twice, not
+each window by itself, and the numbers are the same.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import nn
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.beluga import POOL, read_beluga, sliding_beluga
 from gexviz.models.beluga import WINDOW as BELUGA_WINDOW
-from gexviz.models.beluga import read_beluga, sliding_beluga
 from gexviz.models.expecto_head import DECAYS, ExpectoHead, read_head
 from gexviz.models.options import ExpectoOptions
 from gexviz.models.torch_model import TorchSequenceModel
@@ -31,6 +32,7 @@ WINDOW, ANCHOR = SPAN + 1, 21_000
 """One base more than the windows span: ExPecto cuts all of them in the direction of the genome, the TSS at the last
 base of the first half; so on the minus strand each begins one base earlier in the gene's direction."""
 
+_SHIFT = STEP // POOL  # positions between windows before the second pooling
 _BATCH = 4  # the first layer's output is 53 MB a sequence
 
 
@@ -39,34 +41,33 @@ class ExpectoNetwork(nn.Module):
 
     Parameters
     ----------
-    beluga : torch.nn.Module
-        From :func:`gexviz.models.beluga.sliding_beluga`, a window every two steps.
-    readout : torch.nn.Linear
-        From :func:`linear_readout`.
+    strands : sequence of (torch.nn.Module, torch.nn.Module)
+        Beluga on the strand and on the opposite one, each in two parts; a window every two steps.
+    readouts : sequence of torch.nn.Module
+        Of the windows with even numbers, and of those between them.
     first : int
         Where the first window begins.
     """
 
-    def __init__(self, beluga: nn.Module, readout: nn.Linear, first: int) -> None:
+    def __init__(
+        self, strands: Sequence[tuple[nn.Module, nn.Module]], readouts: Sequence[nn.Module], first: int
+    ) -> None:
         super().__init__()
-        self.beluga = beluga
-        self.readout = readout
+        (self.strand, self.strand_windows), (self.opposite, self.opposite_windows) = strands
+        self.even, self.odd = readouts
         self.first = first
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, 4, WINDOW) -> (batch,)."""
         x = x[:, :, self.first : self.first + SPAN]
-        both = (self._features(x) + self._features(x.flip(1, 2)).flip(2)) / 2
-        return self.readout(both.flatten(1)).flatten()
+        strand, opposite = self.strand(x), self.opposite(x)
+        even = self.strand_windows(strand[:, :, :-_SHIFT]) + self.opposite_windows(opposite[:, :, :-_SHIFT])
+        odd = self.strand_windows(strand[:, :, _SHIFT:]) + self.opposite_windows(opposite[:, :, _SHIFT:])
+        return self.even(even) + self.odd(odd)
 
     def extra_repr(self) -> str:
         """What the fingerprint has to know."""
         return f"first={self.first}"
-
-    def _features(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, 4, SPAN) -> (batch, features, windows): the windows with even numbers, then those between them."""
-        even, odd = self.beluga(x[:, :, :-STEP]), self.beluga(x[:, :, STEP:])
-        return torch.stack([even, odd], dim=3).flatten(2)
 
 
 class Expecto(TorchSequenceModel):
@@ -78,24 +79,36 @@ class Expecto(TorchSequenceModel):
         assert isinstance(network, ExpectoNetwork)
         if gene.strand == "+":
             return self
-        minus = ExpectoNetwork(network.beluga, network.readout, first=0)
+        strands = [(network.strand, network.strand_windows), (network.opposite, network.opposite_windows)]
+        minus = ExpectoNetwork(strands, (network.even, network.odd), first=0)
         return TorchSequenceModel(self.spec, minus, batch_size=_BATCH)
 
 
-def linear_readout(head: ExpectoHead) -> nn.Linear:
-    """Make one linear layer of the exponential functions and the head, from (features x windows) to one number."""
+def linear_readouts(head: ExpectoHead) -> list[nn.Module]:
+    """Make linear layers of the exponential functions and the head; their sum is the prediction.
+
+    Parameters
+    ----------
+    head : ExpectoHead
+
+    Returns
+    -------
+    list of torch.nn.Module
+        Of the windows with even numbers, and of those between them; each from the sum of both strands, (batch,
+        features, windows), to (batch,).
+    """
     distance = np.abs(SHIFTS) / STEP
     sides = (SHIFTS <= 0, SHIFTS >= 0)  # the window in the middle counts on both
     bases = np.stack([np.exp(-decay * distance) * side for side in sides for decay in DECAYS])
-    weights = head.weight.T.astype(float) @ bases
+    weights = head.weight.T.astype(float) @ bases / 2  # of the mean of both strands
+    return [_linear(weights[:, 0::2], head.bias), _linear(weights[:, 1::2], 0.0)]
+
+
+def _linear(weights: np.ndarray, bias: float) -> nn.Module:
     layer = nn.Linear(weights.size, 1)
-    layer.load_state_dict(
-        {
-            "weight": torch.from_numpy(weights.reshape(1, -1).astype(np.float32)),
-            "bias": torch.tensor([head.bias], dtype=torch.float32),
-        }
-    )
-    return layer
+    row = torch.from_numpy(weights.reshape(1, -1).astype(np.float32))
+    layer.load_state_dict({"weight": row, "bias": torch.tensor([bias], dtype=torch.float32)})
+    return nn.Sequential(nn.Flatten(), layer, nn.Flatten(0))
 
 
 def expecto_spec(name: str, tissue: str) -> ModelSpec:
@@ -145,6 +158,6 @@ def open_model(name: str, options: ExpectoOptions) -> Expecto:
             expected=f"a head of {weights.features:,} features for {options.beluga.name}",
             remedy="give the head and the network of one publication",
         )
-    beluga = sliding_beluga(weights, step=2 * STEP)
-    network = ExpectoNetwork(beluga, linear_readout(head), first=1)
+    strands = [sliding_beluga(weights, step=2 * STEP, opposite=opposite) for opposite in (False, True)]
+    network = ExpectoNetwork(strands, linear_readouts(head), first=1)
     return Expecto(expecto_spec(name, options.tissue or options.head.stem), network, batch_size=_BATCH)
