@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 import numpy as np
 import torch
 
+from gexviz.analysis.memory import too_much_to_keep
 from gexviz.analysis.private_network import PrivateNetwork, Strand
 from gexviz.analysis.rescale import RescaledNetwork
 from gexviz.analysis.shuffling import dinucleotide_shuffles
@@ -172,6 +173,12 @@ def attribute(
     with torch.inference_mode(mode=False), torch.enable_grad():
         network = PrivateNetwork(model)
         _check(model.spec, sequence)
+        if told := too_much_to_keep(model, "every_layer" if "deeplift" in method else "gradient"):
+            raise GexvizError(
+                f"{method} of {model.spec.name} takes {told}",
+                expected="memory for the values of the layers of one sequence",
+                remedy="use in-silico mutagenesis of the places of interest, or a machine or GPU with more memory",
+            )
         work = _Work(network, sequence, settings, progress)
         if method in ("integrated_gradients", "deeplift", "deeplift_shap"):
             return _with_baselines(work, method)

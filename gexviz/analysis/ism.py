@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from gexviz.analysis.incremental import Incremental, NotIncremental
-from gexviz.analysis.memory import out_of_memory, predict_within_memory
+from gexviz.analysis.memory import out_of_memory, predict_within_memory, too_much_to_keep
 from gexviz.analysis.tiles import TileEffects, tiled_deletion, tiles, window_shuffle
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, PredictsSequences
@@ -182,6 +182,8 @@ class Mutagenesis:
         """Make an engine for each strand; say why not, where that can't be or saves nothing."""
         if not isinstance(self._model, Differentiable):
             return f"{self._model.spec.name} does not show its network"
+        if told := too_much_to_keep(self._model, "every_layer"):
+            return f"to keep the values of every layer takes {told}"
         policy = self._model.spec.n_policy
         self._onehot = one_hot(self._sequence[None], policy)[0]
         strands = [self._onehot, reverse_complement_one_hot(self._onehot)][: self._strands]

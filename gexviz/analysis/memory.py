@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from gexviz.analysis.prediction import predict_sequences
 from gexviz.errors import GexvizError
-from gexviz.models.base import PredictsSequences
+from gexviz.models.base import Differentiable, PredictsSequences
+from gexviz.models.torch_memory import LONG_WINDOW, free_for, memory_need
 
 _WORDS = ("not enough memory", "can't allocate memory", "cannot allocate memory", "out of memory", "alloc_cpu")
 
@@ -47,6 +50,30 @@ def predict_within_memory(model: PredictsSequences, sequences: np.ndarray) -> np
         else:
             begin += size
     return values
+
+
+def too_much_to_keep(model: Differentiable, what: Literal["gradient", "every_layer"]) -> str | None:
+    """Whether a network with a long window would take more memory than there is, found without running it.
+
+    Parameters
+    ----------
+    model : Differentiable
+    what : {"gradient", "every_layer"}
+        The values kept for a gradient, or those of all layers.
+
+    Returns
+    -------
+    str or None
+        The figures, as a clause; None where it fits, or can't be told.
+    """
+    window = model.spec.window
+    if window is None or window < LONG_WINDOW:
+        return None
+    network = model.network()
+    need, free = memory_need(network, window), free_for(network)
+    if need is None or getattr(need, what) <= free:
+        return None
+    return f"about {getattr(need, what) / 1e9:.1f} GB, of which {free / 1e9:.1f} GB are there"
 
 
 def out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ import torch
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.torch_memory import LONG_WINDOW, free_for, memory_need
 
 
 class TorchSequenceModel:
@@ -73,15 +74,33 @@ class TorchSequenceModel:
         Raises
         ------
         GexvizError
-            Where the network gives another shape than (batch,), or something that is not a number.
+            Where the network gives another shape than (batch,), or something that is not a number; and, for windows of
+            20,000 bp or more, where one sequence would take more memory than there is.
         ValueError
             For an array of another shape.
         """
         expected = (4, self.spec.window)
         if onehot.ndim != 3 or onehot.shape[1:] != expected:
             raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
-        parts = [self._forward(onehot[i : i + self._batch_size]) for i in range(0, len(onehot), self._batch_size)]
+        size = self._batch_size if self.spec.window is None or self.spec.window < LONG_WINDOW else self._fitting_batch()
+        parts = [self._forward(onehot[i : i + size]) for i in range(0, len(onehot), size)]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+
+    def _fitting_batch(self) -> int:
+        """Sequences a forward that fit into the memory there is now."""
+        assert self.spec.window is not None
+        need, free = memory_need(self._network, self.spec.window), free_for(self._network)
+        if need is None:
+            return self._batch_size
+        if need.forward > free:
+            raise GexvizError(
+                f"{self.spec.name} would take about {need.forward / 1e9:.1f} GB for one sequence of "
+                f"{self.spec.window:,} bp; {free / 1e9:.1f} GB can be used",
+                expected="memory for one forward pass",
+                remedy="close other programs, use a machine or a GPU with more memory, or compute the predictions "
+                'elsewhere and read them with family = "table"',
+            )
+        return max(1, min(self._batch_size, free // (2 * max(1, need.forward))))
 
     def _forward(self, batch: np.ndarray) -> np.ndarray:
         """One batch through the network, checked."""
