@@ -12,6 +12,7 @@ from gexviz.cohort.builds import same_build
 from gexviz.cohort.preflight import preflight
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, KnowsPredictions, Model, PredictsDosages
+from gexviz.models.language.head import NO_HEAD
 from gexviz.tasks import Progress
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
     words = "; ".join(f"{n:,} {reason}" for reason, n in reasons.dropna().value_counts().head(3).items())
     found = f"serves {len(able):,} of {len(loci):,} genes" + (f" ({words})" if words else "")
     todo = "" if able else "see that the model's gene ids and the study's are of one kind"
+    if set(reasons) == {NO_HEAD}:
+        todo = f"gexviz train head {study.config.path} --model {name} --out {name}.safetensors"
     yield Row(f"model {name}", "genes", "ok" if able else "error", found, todo)
     if isinstance(model, KnowsPredictions):
         yield from _people(study, name, model, able)

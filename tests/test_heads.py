@@ -69,6 +69,13 @@ def embedded(study, gene):
     return model.embed(one_hot(reference))[0], copies.mean(axis=1)
 
 
+def test_the_check_says_how_to_make_a_head(folder, study, across_genes, across_people):
+    told = study.check()
+    found = told[(told["file"] == "model nt") & (told["check"] == "genes")].iloc[0]
+    assert found["status"] == "error" and "no head yet" in found["found"]
+    assert found["todo"] == f"gexviz train head {folder / 'study.toml'} --model nt --out nt.safetensors"
+
+
 # -- across genes ------------------------------------------------------------------------------------------------------
 
 

@@ -166,9 +166,10 @@ def test_there_are_no_gradients_through_tokens(published):
 
 def test_a_model_without_a_head_says_what_makes_one(published):
     model = open_model("nt", "nucleotide_transformer", {"weights": published[0], "window": 97})
-    assert "gexviz train head" in model.unavailable(GENE)
-    with pytest.raises(GexvizError, match="has no head"):
+    assert model.unavailable(GENE) == "the model has no head yet"
+    with pytest.raises(GexvizError, match="has no head") as error:
         model.predict_sequences(encoded(random_texts(5, count=1)))
+    assert error.value.remedy == "gexviz train head STUDY --model nt --out nt.safetensors"
 
 
 def test_a_head_of_other_embeddings_is_refused(tmp_path):

@@ -17,6 +17,7 @@ from gexviz.files import written_whole
 
 Across = Literal["genes", "people"]
 REMEDY = "train again: gexviz train head STUDY --model NAME --out FILE; or take head out of the study"
+NO_HEAD = "the model has no head yet"
 _KEY = "gexviz"
 
 

@@ -18,13 +18,12 @@ from torch import nn
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
-from gexviz.models.language.head import REMEDY, Heads, LinearHead, read_heads
+from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, LinearHead, read_heads
 from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
 from gexviz.models.onehot import reverse_complement_one_hot
 from gexviz.models.out_of_fold import OutOfFoldFile, check_pair, sidecar_of
 
 Pool = Literal["mean", "centre"]
-NO_HEAD = "the model has no head yet: gexviz train head makes one"
 
 
 class MakesEmbeddings(Protocol):
