@@ -187,6 +187,12 @@ def test_options_that_the_network_does_not_have(made, options, says):
     assert says in complaint(**(made | options)).problem
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said(made):
+    told = complaint(**made, tracks=[0], device="cuda")
+    assert told.problem == "torch finds no GPU" and 'device = "cpu"' in told.remedy
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"dim": 100}', '{"dim": 96, "dim_divisible_by": 64}', '{"depth": "deep"}']
 )
