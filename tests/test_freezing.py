@@ -219,6 +219,16 @@ def test_order_and_names_tell_nothing(frozen, study):
     assert not set(again.tables["people"]["person"]) & set(names["person"])
 
 
+def test_who_is_who_is_written_when_a_session_is_given_away_not_when_it_is_looked_at(frozen, tmp_path):
+    session = frozen["pseudonymous"]
+    preview(session)
+    path = session.keep_who_is_who(tmp_path)
+    assert set(pd.read_csv(path)["person"]) == set(session.tables["people"]["person"])
+    assert "who" not in repr(session)
+    assert frozen["aggregate"].keep_who_is_who(tmp_path) is None
+    assert len(list(path.parent.iterdir())) == 1
+
+
 # -- level full, and what is refused -----------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """What a session at level aggregate tells of people, and what an attacker can make of it."""
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
@@ -241,8 +242,22 @@ def test_rare_variants_are_in_no_table_and_in_no_cell():
     assert not {"alt_count", "effect_min"} & set(told)
     assert told["effect_reference"].tolist() == [0.123456] * 2  # of the model and the reference alone
     assert told["carriers"].tolist() == [100, 100]
-    assert told["frequency"].tolist() == [0.15, 0.15]
+    assert told["frequency"].tolist() == [0.16, 0.14]  # of 720 alleles, in steps of 0.02
     assert np.allclose(told["r_lead"], 1.0)
+
+
+@given(st.integers(20, 2000), st.data())
+def test_frequencies_never_give_a_small_difference_away(n, data):
+    """Of two variants, one carried by all who carry the other: told apart, they may differ by one allele, or by k."""
+    inner = data.draw(st.integers(0, 2 * n))
+    outer = data.draw(st.integers(inner, 2 * n))
+    table = pd.DataFrame({"variant": ["a", "b"], "frequency": [inner / (2 * n), outer / (2 * n)]})
+    known = Carriers(pd.DataFrame({"carriers": K, "others": n - K}, index=["a", "b"]), n)
+    low, high = coarse_variants(table, known)["frequency"]
+    step = known.frequency_step()
+    assert step * 2 * n >= K and 0 <= low <= high <= 1
+    least = (math.ceil((high - low) / step - 1e-6) - 1) * step * 2 * n  # alleles by which they are known to differ
+    assert least <= 1 + 1e-6 or least >= K - 1e-6
 
 
 def test_what_is_told_of_all_populations_but_one_is_told_of_none():
@@ -309,6 +324,26 @@ def test_genes_lose_means_and_what_rare_drivers_say():
     assert told["main_supported"].isna().tolist() == [True, False, True]
 
 
+def test_rounded_correlations_keep_their_sign():
+    table = pd.DataFrame({"gene": list("abcd"), "n": 360, "pearson": [-0.0002, 0.0002, 0.0, -0.4567]})
+    assert coarse_genes(table, KNOWN)["pearson"].tolist() == [-0.001, 0.001, 0.0, -0.457]
+
+
+def test_the_benchmark_of_one_person_less_does_not_tell_of_that_person():
+    """Of two sessions, before and after somebody left, the means times the numbers of people are subtracted."""
+    rng = np.random.default_rng(1)
+    truth, told = [], []
+    for _ in range(300):
+        r = rng.normal(0.5, 0.05, 360)
+        facts = {"unit": "people", "low": 0.4, "high": 0.6, "undefined": 4}
+        rows = [facts | {"n": len(values), "value": values.mean()} for values in (r, r[:-1])]
+        before, after = (coarse_benchmark(pd.DataFrame([row]), row["n"]) for row in rows)
+        told.append(before["value"][0] * 360 - after["value"][0] * 359)
+        truth.append(r[-1])
+        assert before["undefined"][0] == 0
+    assert np.std(np.array(told) - truth) > np.std(truth)
+
+
 def test_benchmark_rows_over_few_people_are_empty():
     rows = pd.DataFrame(
         {"unit": ["people", "people", "genes"], "n": [9, 354, 5], "value": 0.5, "low": 0.4, "high": 0.6}
@@ -359,3 +394,5 @@ def test_pseudonyms_are_new_each_time_and_kept_for_this_user_alone(tmp_path):
     assert path == pseudonyms.path_of(tmp_path, reversed(list(first)))
     assert path.stat().st_mode & 0o777 == 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
     assert pd.read_csv(path, dtype=str).set_index("sample")["person"].to_dict() == first.to_dict()
+    assert pseudonyms.keep(first, tmp_path) == path  # given away once more
+    assert pseudonyms.keep(second, tmp_path) != path

@@ -35,7 +35,8 @@ Merged = Annotated[Path | None, typer.Option("--out", "-o", help="File to write,
 def verify(file: SessionFile, study: Beside = None, results: ResultsFolder = None) -> None:
     """See that a session file is whole, within limits, and holds nothing that it shouldn't.
 
-    Exits with 1 if it isn't, or if --study has other files or models than it was made from.
+    Exits with 1 if it isn't, naming the first thing that is wrong: what comes behind it is not looked at. Exits with 1,
+    too, if --study has other files or models than it was made from; then all that changed is named.
     """
     found = read_session(file)
     members = len(found.manifest.members) + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from gexviz.freezing.people import people_of
 from gexviz.freezing.preview import preview
 from gexviz.freezing.telling import aggregates, coarse_tables, rows_of_people
 from gexviz.freezing.work import Tables, Work, joined, named
+from gexviz.session import pseudonyms
 from gexviz.session.contents import Level, Note, Session, State
 from gexviz.session.naming import names_of, naming, without_paths
 from gexviz.session.privacy import Carriers
@@ -27,7 +29,30 @@ if TYPE_CHECKING:
     from gexviz.study import Study
     from gexviz.tasks import Progress
 
-__all__ = ["freeze", "preview"]
+__all__ = ["Frozen", "freeze", "preview"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen(Session):
+    """A session fresh from its study.
+
+    Attributes
+    ----------
+    who : Series or None
+        Of level ``pseudonymous``: index sample, the names in the session. Of this machine alone; no file has it.
+    """
+
+    who: pd.Series | None = field(default=None, repr=False)
+
+    def keep_who_is_who(self, results: Path) -> Path | None:
+        """Write who is who into a results folder, for this user alone; None if nobody has another name.
+
+        Raises
+        ------
+        GexvizError
+            If the folder can't be written.
+        """
+        return None if self.who is None else pseudonyms.keep(self.who, results)
 
 
 def freeze(
@@ -39,11 +64,10 @@ def freeze(
     confirm: str | None = None,
     compute: bool = False,
     progress: Progress | None = None,
-) -> Session:
+) -> Frozen:
     """Collect what the views of a story show, as a session that needs no study; see docs/privacy.md for the levels.
 
-    At level ``pseudonymous`` the file that tells who is who is written into the study's results folder, for this user
-    alone; :func:`gexviz.session.pseudonyms.path_of` says where.
+    Nothing is written: who gives a session of level ``pseudonymous`` away calls :meth:`Frozen.keep_who_is_who`.
 
     Parameters
     ----------
@@ -60,7 +84,7 @@ def freeze(
 
     Returns
     -------
-    Session
+    Frozen
 
     Raises
     ------
@@ -78,13 +102,14 @@ def freeze(
         tables = coarse_tables(work, tables, carriers)
     told = carriers.table.index if level == "full" else carriers.enough()
     tables |= aggregates(work, people, told)
+    who = None
     if level != "aggregate":
-        tables |= rows_of_people(study, people, told, level)
+        rows, who = rows_of_people(study, people, told, level)
+        tables |= rows
     tables = {name: _plain(table) for name, table in tables.items()}
     models = [m for m in study.model_names if m in _models(tables)]
-    session = Session(
-        manifest_of(study, models, level, work.left_out), work.asked.state, tuple(notes), tables, arrays
-    )
+    manifest = manifest_of(study, models, level, work.left_out)
+    session = Frozen(manifest, work.asked.state, tuple(notes), tables, arrays, who=who)
     _require_unnamed(study, session)
     return session
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from gexviz.errors import GexvizError
 from gexviz.freezing import freeze
-from gexviz.session import pseudonyms
 from gexviz.session.contents import Anchor, Level, Manifest, Note, Page, View
 from gexviz.session.draft import Draft
 from gexviz.session.report import report_html
@@ -99,9 +98,8 @@ def save(
         session = replace(session, report=report_html(session))
     except GexvizError as error:  # it is too large: the tables are still worth sending
         without_report = error.problem
+    who = session.keep_who_is_who(study.results.folder)
     manifest = write_session(session, path)
-    names = session.tables["people"]["person"] if level == "pseudonymous" and "people" in session.tables else None
-    who = None if names is None else pseudonyms.path_of(study.results.folder, names)
     return Saved(Path(path).absolute(), manifest, who, without_report)
 
 

@@ -34,7 +34,6 @@ _OF_GENES = ("evaluation", "mismatch_genes")
 _VALUES_PER_SD = 100
 
 
-
 def coarse_tables(work: Work, tables: Tables, carriers: Carriers) -> Tables:
     """Tables without people, as they may be told below level full."""
     told = dict(tables)
@@ -91,8 +90,10 @@ def aggregates(work: Work, people: Mapping[str, People], told: pd.Index) -> Tabl
     return joined("density", binned) | joined("groups", boxes)
 
 
-def rows_of_people(study: Study, people: Mapping[str, People], told: pd.Index, level: Level) -> Tables:
-    """Rows of single people, sorted by the names that they have in the session."""
+def rows_of_people(
+    study: Study, people: Mapping[str, People], told: pd.Index, level: Level
+) -> tuple[Tables, pd.Series | None]:
+    """Rows of single people, sorted by the names that they have in the session; and who is who, if those are drawn."""
     samples = study.samples.index
     names = pd.Series(samples, index=samples, dtype=object)
     populations = study.samples.get("population", pd.Series("", index=samples)).fillna("").astype(str)
@@ -117,6 +118,5 @@ def rows_of_people(study: Study, people: Mapping[str, People], told: pd.Index, l
     table = pd.DataFrame({"person": names.to_numpy(), "population": populations.to_numpy()})
     tables = joined("people", [table[table["person"].isin(shown)]])
     tables |= joined("values", values) | joined("dosages", [pd.concat(dosages).drop_duplicates()] if dosages else [])
-    if level == "pseudonymous" and tables:
-        pseudonyms.keep(names[names.isin(shown)], study.results.folder)
-    return {name: rows.sort_values([*map(str, rows)], ignore_index=True) for name, rows in tables.items()}
+    ordered = {name: rows.sort_values([*map(str, rows)], ignore_index=True) for name, rows in tables.items()}
+    return ordered, names[names.isin(shown)] if level == "pseudonymous" and shown else None

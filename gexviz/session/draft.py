@@ -174,12 +174,11 @@ class Draft:
         Merged
             All notes, and how many were new.
         """
+        incoming = tuple(notes)
         with self._writing() as db:
-            known = _notes(db)
-            merged = merge(known, notes)
-            there = {note.id for note in known}
-            new = [(note.id, note.model_dump_json()) for note in merged.notes if note.id not in there]
-            db.executemany("INSERT INTO notes VALUES (?, ?)", new)
+            merged = merge(_notes(db), incoming)  # refuses one that differs from what is there
+            rows = [(note.id, note.model_dump_json()) for note in incoming]
+            db.executemany("INSERT OR IGNORE INTO notes VALUES (?, ?)", rows)
         return merged
 
     # -- the file --------------------------------------------------------------------------------------------------

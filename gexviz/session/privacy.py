@@ -34,8 +34,15 @@ def rounded_count(people: float, k: int = K) -> int:
 
 
 def told_count(people: float, everybody: int, k: int = K) -> int:
-    """The same, and no more than everybody: how many they are is known. All of them, where they are too few to divide."""
+    """The same, and no more than everybody, whose number is known: all, where they are too few to divide."""
     return everybody if too_few(everybody, k) else min(rounded_count(people, k), everybody)
+
+
+def signed_round(values: pd.Series, digits: int) -> pd.Series:
+    """Round to decimals; what isn't 0 keeps its sign, so that shares of negative numbers stay as they are."""
+    step = 10.0**-digits
+    nearest = values.astype(np.float64).round(digits)
+    return nearest.mask((nearest == 0) & (values != 0), np.sign(values.astype(np.float64)) * step)
 
 
 def too_few(everybody: int, k: int = K) -> bool:
@@ -87,6 +94,15 @@ class Carriers(NamedTuple):
         found = np.maximum(fewer.reindex(variants).to_numpy(np.float64), 1.0)
         return np.maximum(_PEOPLE_APART / np.sqrt(found), _FINEST)
 
+    def frequency_step(self, group: str = "", k: int = K) -> float:
+        """How coarse frequencies of ALT are: `k` of a group's alleles, hundredths at the least.
+
+        Two decimals alone would count the alleles of a small group one by one.
+        """
+        suffix = f"_{group}" if group else ""
+        people = self.table[[f"carriers{suffix}", f"others{suffix}"]].sum(axis=1).max() if len(self.table) else 0
+        return math.ceil(100 * k / (2 * people)) / 100 if people else 1.0
+
     def enough(self, k: int = K) -> pd.Index:
         """Variants that at least `k` people carry and at least `k` don't."""
         table = self.table
@@ -100,8 +116,9 @@ class Carriers(NamedTuple):
 _LEFT_OUT = frozenset(
     {"alt_count", "chromosomes", "df", "effect_max", "effect_min", "missing", "n", "n_backgrounds", "t"}
 )
-_DECIMALS = {"frequency": 2, "maf": 2, "share": 2, "running_r": 2, "rise": 2, "own_r": 2, "posterior": 2}
-_DIGITS = {"effect_mean": 3, "effect_sd": 3, "deep_mean": 3, "deep_noise": 3}
+_DECIMALS = {"share": 2, "running_r": 2, "rise": 2, "own_r": 2, "posterior": 2}
+_DIGITS = {"effect_mean": 3, "effect_sd": 3, "deep_mean": 3, "deep_noise": 3, "weight": 3, "threshold": 2}
+_FREQUENCIES = ("frequency", "maf")
 _LINKAGE = ("r_lead", "ld_lead", "ld_best_opposite")
 _P = ("p", "q", "own_p")
 _OTHER_VARIANTS = ("signal", "rival")
@@ -139,8 +156,10 @@ def coarse_variants(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.D
         changed |= _coarse_slopes(kept, suffix, steps)
         found = [f"{name}{suffix}" for name in _P if f"{name}{suffix}" in kept]
         changed |= {name: _coarse_p(kept[name], steps) for name in found}
-    for name, decimals in _DECIMALS.items():
-        changed |= {c: kept[c].round(decimals) for c in kept if c == name or c in {f"{name}_{g}" for g in groups}}
+        step = carriers.frequency_step(group, k)
+        found = [f"{name}{suffix}" for name in _FREQUENCIES if f"{name}{suffix}" in kept]
+        changed |= {name: ((kept[name] / step).round() * step).round(2).clip(upper=1.0) for name in found}
+    changed |= {name: kept[name].round(decimals) for name, decimals in _DECIMALS.items() if name in kept}
     changed |= {name: _significant(kept[name], digits) for name, digits in _DIGITS.items() if name in kept}
     changed |= {name: (kept[name] / _R_STEP).round() * _R_STEP for name in _LINKAGE if name in kept}
     if "carriers" in kept:
@@ -180,7 +199,8 @@ _MAIN = ("main_driver", "main_class", "main_supported", "main_sign_predicts_r")
 _LEAD = ("lead", "lead_class")
 _P_OF_GENES = ("p", "q", "q_deep", "q_linear", "ceiling_p")
 _SHARED = {"inside": 2, "r_deep": 3, "r_deep_low": 3, "r_deep_high": 3, "r_linear": 3, "r_linear_low": 3,
-           "r_linear_high": 3, "pearson": 3, "pearson_low": 3, "pearson_high": 3, "spearman": 3}  # fmt: skip
+           "r_linear_high": 3, "pearson": 3, "pearson_low": 3, "pearson_high": 3, "spearman": 3,
+           "ceiling": 3, "ceiling_low": 3, "ceiling_high": 3}  # fmt: skip
 
 
 def coarse_genes(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.DataFrame:
@@ -202,7 +222,7 @@ def coarse_genes(table: pd.DataFrame, carriers: Carriers, k: int = K) -> pd.Data
     numbers = [str(name) for name in told.select_dtypes("number") if name != "n"]
     told = told.assign(**{name: told[name].where(people >= k) for name in numbers})
     told["n"] = people.map(lambda n: told_count(n, carriers.everybody, k) if n >= k else 0).astype("int64")
-    told = told.assign(**{name: told[name].round(digits) for name, digits in _SHARED.items() if name in told})
+    told = told.assign(**{name: signed_round(told[name], digits) for name, digits in _SHARED.items() if name in told})
     told = told.assign(**{name: _significant(told[name], 2) for name in _P_OF_GENES if name in told})
     if "evidence" in told:
         told["evidence"] = told["evidence"].map(_coarse_evidence, na_action="ignore")
@@ -221,11 +241,16 @@ def _coarse_evidence(text: str) -> str:
 
 
 def coarse_benchmark(table: pd.DataFrame, everybody: int, k: int = K) -> pd.DataFrame:
-    """What may be told of the benchmark: nothing over fewer than `k` people."""
+    """What may be told of the benchmark: nothing over fewer than `k` people, and no more than three decimals.
+
+    A mean of many digits over everybody, and one over all but somebody, tell that person's value.
+    """
     of_people = table["unit"].eq("people") if "unit" in table else pd.Series(data=True, index=table.index)
     few = of_people & (table["n"] < k)
     told = table.assign(n=[told_count(n, everybody, k) if p else n for n, p in zip(table["n"], of_people, strict=True)])
-    return told.assign(**{name: told[name].mask(few) for name in ("value", "low", "high")})
+    if "undefined" in told:
+        told["undefined"] = told["undefined"].mask(of_people, told["undefined"].map(lambda n: rounded_count(n, k)))
+    return told.assign(**{name: signed_round(told[name], 3).mask(few) for name in ("value", "low", "high")})
 
 
 # -- people under other names ------------------------------------------------------------------------------------------

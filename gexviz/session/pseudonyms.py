@@ -37,6 +37,8 @@ def path_of(results: str | Path, names: Iterable[str]) -> Path:
 def keep(drawn: pd.Series, results: str | Path) -> Path:
     """Write who is who, for the eyes of this user alone; on no account is the file to be sent along.
 
+    To keep the same names again changes nothing.
+
     Raises
     ------
     GexvizError
@@ -45,6 +47,8 @@ def keep(drawn: pd.Series, results: str | Path) -> Path:
     path = path_of(results, drawn)
     text = io.StringIO()
     csv.writer(text).writerows([("person", "sample"), *((name, sample) for sample, name in drawn.items())])
+    if path.is_file():
+        return path
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:

@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.freezing import freeze, preview
+from gexviz.freezing import Frozen, freeze, preview
 from gexviz.results import digest_of
 from gexviz.session import pseudonyms
 from gexviz.session.contents import Level, Note, Session, State
@@ -37,7 +37,7 @@ class Made(NamedTuple):
     ----------
     of : str
         Digest of what it was made of.
-    session : Session
+    session : Frozen
     members : DataFrame
         :func:`gexviz.freezing.preview` of it.
     content : bytes
@@ -47,7 +47,7 @@ class Made(NamedTuple):
     """
 
     of: str
-    session: Session
+    session: Frozen
     members: pd.DataFrame
     content: bytes
     trouble: GexvizError | None
@@ -169,8 +169,11 @@ def _made(study: Study, made: Made) -> None:
             st.text("\n".join(manifest.left_out))
     if manifest.level == "pseudonymous" and "people" in made.session.tables:
         where = pseudonyms.path_of(study.results.folder, made.session.tables["people"]["person"])
-        st.caption(f"Who is who stands in {plain(where.name)} in the results folder, on this machine alone.")
-    _downloads(made)
+        st.caption(
+            f"Once the session or its report is downloaded, who is who stands in {plain(where.name)} in the results "
+            "folder, on this machine alone."
+        )
+    _downloads(study, made)
 
 
 def _look_into(session: Session) -> None:
@@ -185,18 +188,25 @@ def _look_into(session: Session) -> None:
             st.caption(f"The first {MOST_ROWS} of {len(table):,} rows.")
 
 
-def _downloads(made: Made) -> None:
+def _given(study: Study, made: Made, content: bytes | str) -> bytes | str:
+    """What is downloaded; who is who is kept first."""
+    made.session.keep_who_is_who(study.results.folder)
+    return content
+
+
+def _downloads(study: Study, made: Made) -> None:
     name = _slug(made.session.state.title) or "session"
     report = made.session.report
     with st.container(horizontal=True):
         st.download_button(
-            f"Session file ({_megabytes(len(made.content))})", lambda: made.content, f"{name}.gexviz.zip",
-            "application/zip", icon=":material/download:", on_click="ignore", type="primary", key="session_zip",
+            f"Session file ({_megabytes(len(made.content))})", partial(_given, study, made, made.content),
+            f"{name}.gexviz.zip", "application/zip", icon=":material/download:", on_click="ignore", type="primary",
+            key="session_zip",
         )  # fmt: skip
         if report is not None:
             st.download_button(
-                f"Report ({_megabytes(len(report.encode()))})", lambda: report.encode(), f"{name}.html", "text/html",
-                icon=":material/download:", on_click="ignore", key="session_html",
+                f"Report ({_megabytes(len(report.encode()))})", partial(_given, study, made, report),
+                f"{name}.html", "text/html", icon=":material/download:", on_click="ignore", key="session_html",
             )  # fmt: skip
     if made.trouble is not None:
         error_block(made.trouble)
