@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from gexviz.analysis.gradients import GradientSettings
     from gexviz.explaining.agreement import Linearity
+    from gexviz.explaining.attention import Attention
     from gexviz.explaining.effects import DriverVariants, Effects
     from gexviz.explaining.epistasis import Interactions
     from gexviz.explaining.gradients import Gradients
@@ -43,6 +44,7 @@ looked_into = lazy("gexviz.explaining.target")
 regions = lazy("gexviz.explaining.regions")
 ism = lazy("gexviz.explaining.ism")
 gradients = lazy("gexviz.explaining.gradients")
+attending = lazy("gexviz.explaining.attention")
 stretches = lazy("gexviz.explaining.tiles")
 effects = lazy("gexviz.explaining.effects")
 epistasis = lazy("gexviz.explaining.epistasis")
@@ -278,6 +280,32 @@ class Gene:
         """
         target, where = self._looked_into(model, region, sample, copy)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
+
+    def attention(
+        self,
+        model: str,
+        region: str | None = None,
+        *,
+        how: Literal["rollout", "relevance"] = "relevance",
+        sample: str | None = None,
+        copy: Literal[1, 2] | None = None,
+    ) -> Attention:
+        """What a transformer's prediction attends to, on the genome; attention is not an explanation.
+
+        Parameters
+        ----------
+        model, region, sample, copy
+            As for :meth:`ism`; the model is ``nucleotide_transformer`` or ``dnabert``, with a head.
+        how : {"rollout", "relevance"}
+            ``rollout`` of the weights alone, or ``relevance``: gradient times attention.
+
+        Returns
+        -------
+        Attention
+            ``.values``, ``.agreement(ism)``, ``.figure()``.
+        """
+        target, where = self._looked_into(model, region, sample, copy)
+        return attending.attention(target, where, how)
 
     @shows_progress
     def linearity(

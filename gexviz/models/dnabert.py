@@ -11,6 +11,7 @@ from torch import nn
 from gexviz.errors import GexvizError
 from gexviz.models.base import ModelSpec
 from gexviz.models.devices import device_for
+from gexviz.models.language.attending import with_attention
 from gexviz.models.language.files import NetworkConfig, beside, check_size, fill_from, read_config, transformers
 from gexviz.models.language.kmers import Overlapping
 from gexviz.models.language.model import Embedder, LanguageModel, with_head
@@ -46,6 +47,10 @@ class BertEmbeddings(nn.Module):
         """(batch, tokens), (batch, tokens) -> (batch, tokens, dim)."""
         hidden: torch.Tensor = self.bert(input_ids=ids, attention_mask=mask).last_hidden_state
         return hidden
+
+    def attending(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """The same, and the weights of attention of each layer, in its graph."""
+        return with_attention(self.bert, ids, mask)
 
 
 def open_model(name: str, options: DnabertOptions) -> LanguageModel:

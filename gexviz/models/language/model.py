@@ -18,6 +18,7 @@ from torch import nn
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.language.attending import Attended
 from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, LinearHead, read_heads
 from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
 from gexviz.models.onehot import reverse_complement_one_hot
@@ -103,7 +104,19 @@ class Embedder:
         """Hash of everything that an embedding depends on, besides sequence and anchor."""
         return hash_network(hashlib.sha256(f"{self.pool} {self.tokenizer.fingerprint()}".encode()), self._network)
 
-    def _pooled(self, codes: np.ndarray, anchor: int) -> np.ndarray:
+    def attended(self, onehot: np.ndarray, anchor: int, head: LinearHead) -> Attended:
+        """Follow the attention behind a prediction of one sequence, (1, 4, length)."""
+        tokens, taken = self._tokens(codes_of(onehot), anchor)
+        with self._turn, torch.enable_grad():
+            hidden, attention = self._network.attending(*self._inputs(tokens))  # type: ignore[operator]
+            weights = torch.from_numpy(head.coefficients).to(hidden)
+            value = hidden[0, torch.from_numpy(taken[0]).to(hidden.device)].mean(dim=0) @ weights
+            gradient = torch.autograd.grad(value, attention)
+        weighed, slope = (torch.cat(parts).detach().cpu().numpy() for parts in (attention, gradient))
+        return Attended(weighed, slope, taken[0], tokens.starts[0], tokens.ends[0])
+
+    def _tokens(self, codes: np.ndarray, anchor: int) -> tuple[Tokens, np.ndarray]:
+        """Tokens, and which of them are averaged."""
         tokens = self.tokenizer(codes)
         taken = tokens.of_bases if self.pool == "mean" else (tokens.starts <= anchor) & (anchor < tokens.ends)
         if not taken.any(axis=1).all():
@@ -112,16 +125,21 @@ class Embedder:
                 expected="a shorter window, or one with less N",
                 remedy='choose a shorter window, or pool = "mean"',
             )
+        return tokens, taken
+
+    def _inputs(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask."""
+        ids, mask = tokens.ids, (~tokens.padding).astype(np.int64)
+        return torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device)
+
+    def _pooled(self, codes: np.ndarray, anchor: int) -> np.ndarray:
+        tokens, taken = self._tokens(codes, anchor)
         with self._turn, torch.inference_mode():
-            hidden = self._network(*(torch.from_numpy(part).to(self._device) for part in _inputs(tokens)))
+            hidden = self._network(*self._inputs(tokens))
             weights = torch.from_numpy(taken.astype(np.float32)).to(self._device)
             mean = (hidden * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
             embedded: np.ndarray = mean.float().cpu().numpy()
         return embedded
-
-
-def _inputs(tokens: Tokens) -> tuple[np.ndarray, np.ndarray]:
-    return tokens.ids, (~tokens.padding).astype(np.int64)
 
 
 class LanguageModel:
@@ -206,6 +224,18 @@ class LanguageModel:
         if onehot.ndim != 3 or onehot.shape[1:] != (4, self.spec.window):
             raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
         return self._head(self.embedder.embed(onehot, self._anchor)).astype(np.float32)
+
+    def attended(self, onehot: np.ndarray) -> Attended:
+        """Follow the attention behind a prediction of one sequence, (1, 4, window), on the strand that it is given.
+
+        Raises
+        ------
+        GexvizError
+            Without a head, or for a network without attention.
+        """
+        if not isinstance(self.embedder, Embedder):
+            raise GexvizError(f"{self.spec.name} ({self.spec.family}) has no attention", expected="a transformer")
+        return self.embedder.attended(onehot, self._anchor, self._head)
 
     @property
     def _head(self) -> LinearHead:
