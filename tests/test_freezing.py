@@ -179,6 +179,15 @@ def test_numbers_of_people_are_multiples(frozen):
         assert len(counts) and (counts % K == 0).all() and (counts >= K).all(), name
 
 
+def test_rounding_makes_no_gene_positive_or_negative(study, frozen):
+    """Else the shares in figures, from rounded r, differ from those in the summary, from exact ones."""
+    told = frozen["aggregate"].tables["evaluation"]
+    for model, rows in told.groupby("model"):
+        exact = study.evaluate(model)["pearson"].reindex(rows["gene"])
+        assert exact.abs().min() < 0.0005 or model != "cnn"  # there is such a gene
+        np.testing.assert_array_equal(np.sign(rows["pearson"]), np.sign(exact))
+
+
 def test_sentences_have_the_rounded_numbers(frozen):
     told, exact = (frozen[level].tables["mismatch_variants"] for level in ("aggregate", "full"))
     keys = ["gene", "variant"]

@@ -140,6 +140,25 @@ def test_models_that_differ_by_few_people_cannot_be_subtracted_within_a_strip(co
             assert len(found[a] - found[b]) == 0 or len(found[a] - found[b]) >= K
 
 
+def test_sessions_before_and_after_somebody_left_seldom_show_the_bin_of_that_person():
+    """What an attacker sees who has both: no rounding of one session prevents it; docs/privacy.md tells how often."""
+    rng, edges = np.random.default_rng(0), binning.COLUMNS[1:-1]
+    same, found, number = 0, 0, 150
+    for _ in range(number):
+        n = int(rng.integers(60, 400))
+        copies = rng.binomial(2, 0.3, n)
+        table = pd.DataFrame({"observed": copies / 2 + rng.normal(size=n), "deep": copies / 2 + rng.normal(0, 0.3, n)})
+        left = table.iloc[int(rng.integers(n))]
+        before, after = binning.density(table, ["deep"]), binning.density(table.drop(index=left.name), ["deep"])
+        both = before.merge(after, on=edges, how="outer", suffixes=("", "_after"))
+        changed = both[both["people"] != both["people_after"]]
+        inside = changed["observed_low"].le(left["observed"]) & changed["observed_high"].gt(left["observed"])
+        inside &= changed["predicted_low"].le(left["deep"]) & changed["predicted_high"].gt(left["deep"])
+        same += changed.empty
+        found += len(changed) == 1 and inside.all()
+    assert same > 0.4 * number and found < 0.1 * number
+
+
 @given(cohorts())
 def test_edges_are_nobodys_value(cohort):
     """Edges lie on a grid that is far coarser than the values, whatever a single person's value is."""

@@ -158,7 +158,8 @@ def _made(study: Study, made: Made) -> None:
     st.dataframe(
         made.members.assign(rows=rows), hide_index=True, key="session_members", column_order=order,
         height=min(700, 38 + 35 * len(rows)), column_config={
-            "member": "Member", "holds": "What it holds", "people": "Row a person", "columns": "Columns",
+            "member": st.column_config.TextColumn("Member", width=230),
+            "holds": "What it holds", "people": "Row a person", "columns": "Columns",
             "rows": st.column_config.TextColumn("Rows", alignment="right"),
             "bytes": st.column_config.NumberColumn("Bytes", format="bytes"),
         },
