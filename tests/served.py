@@ -129,6 +129,17 @@ def watch(page: Page) -> list[str]:
     return leaving
 
 
+def received(page: Page) -> list[bytes]:
+    """Collect the messages that a page is sent."""
+    parts: list[bytes] = []
+
+    def note(payload: str | bytes) -> None:
+        parts.append(payload if isinstance(payload, bytes) else payload.encode())
+
+    page.on("websocket", lambda socket: socket.on("framereceived", note))
+    return parts
+
+
 def until_idle(page: Page) -> None:
     """Wait until the server has nothing more to run for a page."""
     page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, Page, expect
-from served import ROOT, Server, running, until_idle, watch
+from served import ROOT, Server, received, running, until_idle, watch
 
 import gexviz as gx
 
@@ -56,17 +56,6 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert leaving == []
-
-
-def received(page: Page) -> list[bytes]:
-    """Collect the messages that a page is sent."""
-    parts: list[bytes] = []
-
-    def note(payload: str | bytes) -> None:
-        parts.append(payload if isinstance(payload, bytes) else payload.encode())
-
-    page.on("websocket", lambda socket: socket.on("framereceived", note))
-    return parts
 
 
 def upgrade(server: Server, *, host: str | None = None, origin: str | None = None) -> int:

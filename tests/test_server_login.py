@@ -10,7 +10,7 @@ import pytest
 from app_studies import app_study
 from login_provider import CLIENT, Provider, provide
 from playwright.sync_api import Browser, Page, expect
-from served import free_port, running, watch
+from served import free_port, received, running, watch
 
 from gexviz.ui.login import may_enter
 
@@ -74,16 +74,6 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert leaving == []
-
-
-def received(page: Page) -> list[bytes]:
-    """Collect the messages that a page is sent."""
-    parts: list[bytes] = []
-    page.on(
-        "websocket",
-        lambda socket: socket.on("framereceived", lambda p: parts.append(p if isinstance(p, bytes) else p.encode())),
-    )
-    return parts
 
 
 @pytest.mark.browser
