@@ -228,7 +228,7 @@ def _embeddings(
         Task(g.id, embed_locus, (study, model, g, across)) for g in loci if stored.get(g.id, ("",))[0] != keys[g.id]
     ]
     for _, record in run(tasks, executor, progress):
-        study.keep(kind, model, wanted, record, keys[record.gene])
+        study.store(kind, model, wanted, record, keys[record.gene])
     found = {r.gene: r.numbers for r in study.results.records(kind, model, list(keys))}
     return {gene: numbers for gene in keys if (numbers := found[gene]) is not None}
 

@@ -307,9 +307,9 @@ class Study:
         keys = {g.id: self._key(wanted, g) for g in waiting}
         tasks = [Task(g.id, compute_gene, (self, model, g.id, kind)) for g in waiting]
         for _, record in run(tasks, executor, progress):
-            self.keep(kind, model, wanted, record, keys[record.gene])
+            self.store(kind, model, wanted, record, keys[record.gene])
 
-    def keep(self, kind: str, name: str, wanted: Run, record: Record, key: str) -> None:
+    def store(self, kind: str, name: str, wanted: Run, record: Record, key: str) -> None:
         """Store what a task made, if the files were those that it was asked for (`key`).
 
         Raises

@@ -99,7 +99,7 @@ def train_linear(
     tasks = [Task(g.id, train_locus, (study, g, settings)) for g in waiting]
     keys = {g.id: _key(wanted, g) for g in waiting}
     for _, record in run(tasks, executor, progress):
-        study.keep("training", name, wanted, record, keys[record.gene])
+        study.store("training", name, wanted, record, keys[record.gene])
     records = {r.gene: r for r in study.results.records("training", name, [g.id for g in loci])}
     return _write(study, out, {g.id: _trained(records[g.id]) for g in loci}, settings)
 

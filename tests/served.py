@@ -11,10 +11,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Browser, Page, Request
 
 ROOT = Path(__file__).resolve().parents[1]
 _HERE = {"127.0.0.1", "localhost", "", None}
@@ -127,6 +127,24 @@ def watch(page: Page) -> list[str]:
 
     page.on("request", note)
     return leaving
+
+
+@contextmanager
+def visiting(browser: Browser, **settings: Any) -> Iterator[Page]:
+    """Give the page of a fresh visitor, of whom no request may leave this machine.
+
+    Parameters
+    ----------
+    browser : Browser
+    **settings
+        Of the browser's context; a viewport of 1440 x 1600 if not told otherwise.
+    """
+    context = browser.new_context(**{"viewport": {"width": 1440, "height": 1600}} | settings)
+    page = context.new_page()
+    leaving = watch(page)
+    yield page
+    context.close()
+    assert leaving == []
 
 
 def received(page: Page) -> list[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, Locator, Page, expect
-from served import serve, until_idle, watch
+from served import serve, until_idle, visiting
 
 import gexviz as gx
 
@@ -36,13 +36,8 @@ def address(study: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor, of whom no request may leave this machine."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1600})
-    page = context.new_page()
-    leaving = watch(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser) as page:
+        yield page
 
 
 def visit(page: Page, url: str, charts: int) -> None:

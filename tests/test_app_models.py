@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, expect
-from served import serve, watch
+from served import serve, visiting
 from streamlit.testing.v1 import AppTest
 
 from gexviz.models.zoo import zoo
@@ -50,18 +50,15 @@ def address(toml: Path) -> Iterator[str]:
 @pytest.mark.browser
 def test_a_click_on_a_row_tells_all_of_a_model(address: str, browser: Browser) -> None:
     """By a link, on a server that has just been started."""
-    page = browser.new_context(viewport={"width": 1440, "height": 1200}).new_page()
-    leaving = watch(page)
-    page.goto(f"{address}/Models")
-    grid = page.locator("[data-testid=stDataFrame]")
-    expect(grid).to_be_visible(timeout=60_000)
-    area = grid.bounding_box()
-    assert area
-    xpresso = [family for family, model in zoo().items() if model.status == "opens"].index("xpresso")
-    page.mouse.click(area["x"] + 17, area["y"] + 35 * (xpresso + 1.5))
-    expect(page.locator("h3")).to_have_text("xpresso")
-    expect(page.get_by_text("Agarwal & Shendure 2020")).to_be_visible()
-    expect(page.get_by_text("gexviz models fetch xpresso")).to_be_visible()
-    expect(page.locator("[data-testid=stTable]")).to_contain_text("0.007")
-    assert leaving == []
-    page.context.close()
+    with visiting(browser, viewport={"width": 1440, "height": 1200}) as page:
+        page.goto(f"{address}/Models")
+        grid = page.locator("[data-testid=stDataFrame]")
+        expect(grid).to_be_visible(timeout=60_000)
+        area = grid.bounding_box()
+        assert area
+        xpresso = [family for family, model in zoo().items() if model.status == "opens"].index("xpresso")
+        page.mouse.click(area["x"] + 17, area["y"] + 35 * (xpresso + 1.5))
+        expect(page.locator("h3")).to_have_text("xpresso")
+        expect(page.get_by_text("Agarwal & Shendure 2020")).to_be_visible()
+        expect(page.get_by_text("gexviz models fetch xpresso")).to_be_visible()
+        expect(page.locator("[data-testid=stTable]")).to_contain_text("0.007")

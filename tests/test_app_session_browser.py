@@ -11,7 +11,7 @@ import pytest
 from app_sessions import small_session, written
 from app_studies import app_study
 from playwright.sync_api import Browser, Page, expect
-from served import running, serve, until_idle, watch
+from served import running, serve, until_idle, visiting
 from test_app_locus import net_study
 
 import gexviz as gx
@@ -39,13 +39,8 @@ def study(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor, of whom no request may leave this machine."""
-    context = browser.new_context(viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    leaving = watch(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser, viewport=VIEWPORT, permissions=["clipboard-read", "clipboard-write"]) as page:
+        yield page
 
 
 def visit(page: Page, url: str) -> None:

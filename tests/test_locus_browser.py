@@ -9,7 +9,7 @@ import cohorts
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from safetensors.torch import save_file
-from served import serve, until_idle, watch
+from served import serve, until_idle, visiting
 from test_app_locus import net_study
 from test_study import MODELS
 
@@ -48,13 +48,8 @@ def address(study: Path) -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A fresh visitor, of whom no request may leave this machine."""
-    context = browser.new_context(viewport={"width": 1440, "height": 2200})
-    page = context.new_page()
-    leaving = watch(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser, viewport={"width": 1440, "height": 2200}) as page:
+        yield page
 
 
 def visit(page: Page, url: str, track: str = "In-silico mutagenesis") -> None:

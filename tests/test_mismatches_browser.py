@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from served import serve, until_idle, watch
+from served import serve, until_idle, visiting
 from test_app_mismatches import compared_study
 
 import gexviz as gx
@@ -36,16 +36,12 @@ def address(toml: Path) -> Iterator[str]:
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
     """A fresh visitor of a cold deep link, of whom no request may leave this machine."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1600})
-    page = context.new_page()
-    leaving = watch(page)
-    page.goto(f"{address}/Mismatches?linear=enet")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
-    expect(page.get_by_role("heading", name="Candidates to test")).to_be_visible(timeout=60_000)
-    until_idle(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser) as page:
+        page.goto(f"{address}/Mismatches?linear=enet")
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name="Candidates to test")).to_be_visible(timeout=60_000)
+        until_idle(page)
+        yield page
 
 
 def test_a_click_on_a_point_opens_its_evidence(page: Page, found: Mismatches) -> None:

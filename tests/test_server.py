@@ -17,7 +17,7 @@ import psutil
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, Page, expect
-from served import ROOT, Server, received, running, until_idle, watch
+from served import ROOT, Server, received, running, until_idle, visiting
 
 import gexviz as gx
 
@@ -50,12 +50,8 @@ def server(study: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 1600})
-    page = context.new_page()
-    leaving = watch(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser) as page:
+        yield page
 
 
 def upgrade(server: Server, *, host: str | None = None, origin: str | None = None) -> int:

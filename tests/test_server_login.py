@@ -10,7 +10,7 @@ import pytest
 from app_studies import app_study
 from login_provider import CLIENT, Provider, provide
 from playwright.sync_api import Browser, Page, expect
-from served import free_port, received, running, watch
+from served import free_port, received, running, visiting
 
 from gexviz.ui.login import may_enter
 
@@ -68,12 +68,8 @@ def lab_server(study: Path, provider: Provider, folder: Path, path: str = "") ->
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context()
-    page = context.new_page()
-    leaving = watch(page)
-    yield page
-    context.close()
-    assert leaving == []
+    with visiting(browser) as page:
+        yield page
 
 
 @pytest.mark.browser

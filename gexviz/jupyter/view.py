@@ -69,7 +69,7 @@ class View(ipywidgets.VBox):
     @property
     def charts(self) -> Sequence[Chart]:
         """The charts that it consists of."""
-        raise NotImplementedError
+        raise NotImplementedError  # no abstract method: traitlets has a metaclass of its own
 
     def static(self) -> tuple[go.Figure, pd.DataFrame | None]:
         """A figure, and a table where that is the point, for where no kernel runs."""

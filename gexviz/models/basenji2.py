@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,7 +17,7 @@ from gexviz.models.basenji_network import BasenjiParams, Shifted, build_trunk, r
 from gexviz.models.devices import device_for
 from gexviz.models.enformer import TrackHead
 from gexviz.models.options import Basenji2Options
-from gexviz.models.own_arrays import own_array
+from gexviz.models.own_arrays import own_array, own_weights
 from gexviz.models.readouts import CentreBins, OneNumber
 from gexviz.models.targets import find_tracks, read_targets
 from gexviz.models.torch_model import TorchSequenceModel
@@ -190,16 +189,9 @@ def _array(
     shape = tuple(getattr(layer, key).shape)
     expected = (number, *shape[1:])[::-1] if head else shape[::-1]
     try:
-        node = own_array(folder, name)
+        values = own_weights(folder, name, expected).T
     except ValueError as error:
         raise _other(path, str(error)) from None
-    if node is None:
-        raise _other(path, f"it has no {name}")
-    if node.shape != expected or node.dtype != np.float32:
-        raise _other(path, f"{name} is {node.dtype} {node.shape}, not float32 {expected}")
-    values = np.asarray(node[()]).T
-    if not np.isfinite(values).all():
-        raise _other(path, f"{name} holds NaN or infinity")
     return torch.from_numpy((values[list(tracks)] if head else values).copy())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import pickle  # its error alone: what torch raises for a file that holds more than tensors
 from pathlib import Path
 from typing import Any, NamedTuple
 

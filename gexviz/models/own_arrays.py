@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gexviz.lazy import lazy
 
 if TYPE_CHECKING:
@@ -41,3 +43,34 @@ def own_array(folder: h5py.Group, name: str) -> h5py.Dataset | None:
     if node.is_virtual or node.external:
         raise ValueError(f"{name} keeps its values in other files")
     return node
+
+
+def own_weights(folder: h5py.Group, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read weights of a network, once their type and shape are known to be right.
+
+    Parameters
+    ----------
+    folder : h5py.Group
+    name : str
+        Path of the array in it.
+    shape : tuple of int
+        That it must have.
+
+    Returns
+    -------
+    ndarray, float32
+
+    Raises
+    ------
+    ValueError
+        For an array that isn't there, is of another type or shape, or isn't finite.
+    """
+    node = own_array(folder, name)
+    if node is None:
+        raise ValueError(f"it has no {name}")
+    if node.shape != shape or node.dtype != np.float32:
+        raise ValueError(f"{name} is {node.dtype} {node.shape}, not float32 {shape}")
+    values = np.asarray(node[()])
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds NaN or infinity")
+    return values

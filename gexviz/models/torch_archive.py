@@ -8,7 +8,7 @@ not imported. Numbers are read for the tensors that are asked for, one by one.
 
 from __future__ import annotations
 
-import pickle
+import pickle  # its opcodes, and the machine in Python that goes through them: each class becomes an Inert
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO

@@ -23,7 +23,7 @@ from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.half_life import HalfLifeFeatures
 from gexviz.models.options import XpressoOptions
-from gexviz.models.own_arrays import own_array
+from gexviz.models.own_arrays import own_weights
 from gexviz.models.torch_model import TorchSequenceModel
 
 WINDOW = 10_500
@@ -273,17 +273,9 @@ def _layer_weights(path: Path, file: h5py.File, layer: str, shape: tuple[int, ..
 def _array(path: Path, file: h5py.File, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read one array, once its kind and shape are known to be right."""
     try:
-        node = own_array(file, name)
+        return own_weights(file, name, shape)
     except ValueError as error:
         raise _not_xpresso(path, str(error)) from None
-    if node is None:
-        raise _not_xpresso(path, f"it has no {name}")
-    if node.shape != shape or node.dtype != np.float32:
-        raise _not_xpresso(path, f"{name} is {node.dtype} {node.shape}, not float32 {shape}")
-    values = np.asarray(node[()])
-    if not np.isfinite(values).all():
-        raise _not_xpresso(path, f"{name} holds NaN or infinity")
-    return values
 
 
 def _not_xpresso(path: Path, reason: str) -> GexvizError:
