@@ -10,6 +10,7 @@ import torch
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.network_digest import network_digest
 from gexviz.models.torch_memory import LONG_WINDOW, free_for, memory_need
 
 
@@ -52,12 +53,10 @@ class TorchSequenceModel:
 
     def fingerprint(self) -> dict[str, str]:
         """Content hash of the specification, and of the layers with every parameter and buffer."""
-        weights = hashlib.sha256(str(self._network).encode())
-        for name, tensor in sorted(self._network.state_dict().items()):
-            values = tensor.detach().cpu().contiguous()
-            weights.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-            weights.update(values.flatten().view(torch.uint8).numpy().tobytes())
-        return {"spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(), "network": weights.hexdigest()}
+        return {
+            "spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(),
+            "network": network_digest(self._network),
+        }
 
     def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
         """Predict from one-hot sequence.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections import OrderedDict
 from functools import cached_property
@@ -11,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from gexviz.models.language.model import LanguageModel, TrainedLanguageModel, hash_network
+from gexviz.models.language.model import LanguageModel, TrainedLanguageModel
+from gexviz.models.network_digest import network_digest
 
 
 class MeanOfBases(nn.Module):
@@ -69,7 +69,7 @@ class BaseEmbedder:
     @cached_property
     def digest(self) -> str:
         """Hash of everything that an embedding depends on, besides the sequence."""
-        return hash_network(hashlib.sha256(), self.network)
+        return network_digest(self.network)
 
 
 class DifferentiableLanguageModel(LanguageModel):

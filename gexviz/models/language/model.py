@@ -21,6 +21,7 @@ from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.language.attending import Attended
 from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, LinearHead, read_heads
 from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
+from gexviz.models.network_digest import network_digest
 from gexviz.models.onehot import reverse_complement_one_hot
 from gexviz.models.out_of_fold import OutOfFoldFile, check_pair, sidecar_of
 
@@ -38,16 +39,6 @@ class MakesEmbeddings(Protocol):
     def digest(self) -> str:
         """Hash of everything that an embedding depends on, besides sequence and anchor."""
         ...
-
-
-def hash_network(whole: hashlib._Hash, network: nn.Module) -> str:
-    """Go on with a hash by a network's layers and parameters."""
-    whole.update(str(network).encode())
-    for name, tensor in sorted(network.state_dict().items()):
-        values = tensor.detach().cpu().contiguous()
-        whole.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-        whole.update(values.flatten().view(torch.uint8).numpy().tobytes())
-    return whole.hexdigest()
 
 
 class Embedder:
@@ -102,7 +93,7 @@ class Embedder:
     @cached_property
     def digest(self) -> str:
         """Hash of everything that an embedding depends on, besides sequence and anchor."""
-        return hash_network(hashlib.sha256(f"{self.pool} {self.tokenizer.fingerprint()}".encode()), self._network)
+        return network_digest(self._network, f"{self.pool} {self.tokenizer.fingerprint()}")
 
     def attended(self, onehot: np.ndarray, anchor: int, head: LinearHead) -> Attended:
         """Follow the attention behind a prediction of one sequence, (1, 4, length)."""
