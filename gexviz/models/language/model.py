@@ -95,6 +95,11 @@ class Embedder:
         """Hash of everything that an embedding depends on, besides sequence and anchor."""
         return network_digest(self._network, f"{self.pool} {self.tokenizer.fingerprint()}")
 
+    @property
+    def attends(self) -> bool:
+        """Whether :meth:`attended` can follow its attention."""
+        return hasattr(self._network, "attending")
+
     def attended(self, onehot: np.ndarray, anchor: int, head: LinearHead) -> Attended:
         """Follow the attention behind a prediction of one sequence, (1, 4, length)."""
         tokens, taken = self._tokens(codes_of(onehot), anchor)
@@ -216,6 +221,11 @@ class LanguageModel:
             raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
         return self._head(self.embedder.embed(onehot, self._anchor)).astype(np.float32)
 
+    @property
+    def attends(self) -> bool:
+        """Whether :meth:`attended` can follow its attention: it is a transformer that gives it."""
+        return isinstance(self.embedder, Embedder) and self.embedder.attends
+
     def attended(self, onehot: np.ndarray) -> Attended:
         """Follow the attention behind a prediction of one sequence, (1, 4, window), on the strand that it is given.
 
@@ -224,7 +234,7 @@ class LanguageModel:
         GexvizError
             Without a head, or for a network without attention.
         """
-        if not isinstance(self.embedder, Embedder):
+        if not isinstance(self.embedder, Embedder) or not self.embedder.attends:
             raise GexvizError(f"{self.spec.name} ({self.spec.family}) has no attention", expected="a transformer")
         return self.embedder.attended(onehot, self._anchor, self._head)
 
