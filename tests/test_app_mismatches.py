@@ -16,6 +16,16 @@ from test_app_pages import opened, until_quiet
 from test_study import MODELS, write_net
 
 import gexviz as gx
+from gexviz.analysis.filtering import (
+    ANY,
+    INSIDE,
+    OUTSIDE,
+    GeneFilters,
+    PairFilters,
+    passing_genes,
+    passing_pairs,
+    populations,
+)
 from gexviz.analysis.mismatch_rules import CLASSES, RULES
 from gexviz.analysis.mismatch_summary import summary_text
 from gexviz.analysis.panel import PANEL, Density, density
@@ -23,8 +33,8 @@ from gexviz.analysis.published import published_directions
 from gexviz.figures.quadrant import pair_id
 from gexviz.mismatching import Mismatches
 from gexviz.study import Study
-from gexviz.ui import mismatches_choice, mismatches_work, overview_page
-from gexviz.ui.mismatches_choice import Filters, passing, with_words
+from gexviz.ui import mismatches_choice, mismatches_work
+from gexviz.ui.mismatches_choice import with_words
 from gexviz.ui.mismatches_words import class_rule, gene_steps, variant_steps
 
 ENET = '\n[models.enet]\nfamily = "predictdb"\nweights = "enet.db"\n'
@@ -162,14 +172,14 @@ def test_rows_that_pass_are_those_of_a_plain_loop(found: Mismatches) -> None:
     assert len(rows) == len(found.variants)
     rank = rows["class"].map(list(mismatches_choice._ORDER).index)
     assert rank.is_monotonic_increasing and set(mismatches_choice._ORDER) == set(CLASSES)
-    population = next(iter(mismatches_choice.populations(rows)))
+    population = next(iter(populations(rows)))
     for chosen in (
-        Filters([], []),
-        Filters(["unsupported driver"], []),
-        Filters([], ["undecided"], q=0.5),
-        Filters([], [], where=mismatches_choice.OUTSIDE),
-        Filters([], [], where=mismatches_choice.INSIDE, population=population),
-        Filters([], [], gene="GENE3"),
+        PairFilters([], []),
+        PairFilters(["unsupported driver"], []),
+        PairFilters([], ["undecided"], q=0.5),
+        PairFilters([], [], where=OUTSIDE),
+        PairFilters([], [], where=INSIDE, population=population),
+        PairFilters([], [], gene="GENE3"),
     ):
         expected = [
             i for i, r in rows.iterrows()
@@ -177,10 +187,10 @@ def test_rows_that_pass_are_those_of_a_plain_loop(found: Mismatches) -> None:
             and (not chosen.verdicts or r["verdict"] in chosen.verdicts)
             and chosen.gene.upper() in r["name"]
             and (chosen.q == 1 or r["q"] <= chosen.q)
-            and (chosen.where == mismatches_choice.ANY or r["in_window"] == (chosen.where == mismatches_choice.INSIDE))
+            and (chosen.where == ANY or r["in_window"] == (chosen.where == INSIDE))
             and (chosen.population is None or 0.05 <= r[f"frequency_{population}"] <= 0.95)
         ]  # fmt: skip
-        assert passing(rows, chosen).index.tolist() == expected
+        assert passing_pairs(rows, chosen).index.tolist() == expected
 
 
 def test_candidates_are_offered_and_can_be_chosen(
@@ -239,10 +249,10 @@ def test_overview_offers_the_verdicts_that_are_not_stored(toml: Path, monkeypatc
 
 def test_genes_without_verdict_pass_no_filter_on_it() -> None:
     mean = pd.Series(1.0, index=["a", "b", "c"])
-    filters = overview_page.Filters((0, 2), 0.0, 1.0, ("predicts",))
+    filters = GeneFilters((0, 2), 0.0, 1.0, ("predicts",))
     verdicts = pd.Series({"a": "predicts", "b": "undecided"})
-    assert overview_page.passing({}, mean, filters, verdicts).tolist() == ["a"]
-    assert overview_page.passing({}, mean, filters._replace(verdicts=()), verdicts).tolist() == ["a", "b", "c"]
+    assert passing_genes({}, mean, filters, verdicts).tolist() == ["a"]
+    assert passing_genes({}, mean, filters._replace(verdicts=()), verdicts).tolist() == ["a", "b", "c"]
 
 
 def test_the_comparison_is_cancelled_and_begun_again(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

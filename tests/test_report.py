@@ -126,6 +126,43 @@ def test_each_page_s_views_are_shown_with_words_and_numbers(level: str) -> None:
             assert item.figure is None or (item.alt and any(char.isdigit() for char in item.alt))
 
 
+def test_a_kept_view_s_filters_hold_in_its_figures(session: Session) -> None:
+    rows = session.tables["mismatch_variants"]
+    whole, opposite = (
+        next(i for i in shown(session, View(page="mismatches", model=DEEP, linear=LINEAR, filters=asked)) if i.figure)
+        for asked in ({}, {"Class": "opposite", "q of the eQTL up to": "0.05"})
+    )
+    kept = rows[(rows["class"] == "opposite") & (rows["q"] <= 0.05)]
+    drawn = [point for trace in opposite.figure.data for point in trace.customdata or ()]
+    assert 0 < len(kept) < len(rows)
+    assert opposite.note.startswith(f"The figure is of the {len(kept):,} of {len(rows):,} pairs that pass the filters.")
+    assert "filters" not in whole.note
+    assert len(drawn) == kept["deep_effect"].notna().mul(kept["slope"].notna()).sum()
+
+
+def test_filters_of_an_overview_that_no_session_can_obey_are_named(session: Session) -> None:
+    asked = {"|r| from": "0.3", "People": "GBR"}
+    item = shown(session, View(page="overview", model=DEEP, linear=LINEAR, filters=asked))[0]
+    r = session.tables["evaluation"].pivot(index="gene", columns="model", values="pearson")[[DEEP, LINEAR]]
+    passing = r.index[(r.abs() >= 0.3).any(axis=1)]
+    assert item.note == (
+        f"Of the {len(passing):,} of {len(r):,} genes that pass the filters. "
+        "Not in the session, so not applied: People: GBR."
+    )
+    assert set(item.table["id"]) == set(passing) != set(r.index)
+
+
+@pytest.mark.parametrize("tracks", [("variants",), ("bases",)])
+def test_a_kept_view_s_tracks_are_those_that_are_drawn(session: Session, tracks: tuple[str, ...]) -> None:
+    view = session.state.views[LOCUS]
+    drawn = {
+        wanted: str(shown(session, view.model_copy(update={"tracks": wanted}))[0].figure.layout.annotations)
+        for wanted in ((), tracks)
+    }
+    for name, words in {"variants": "<b>Variants<", "bases": "<b>ISM importance"}.items():
+        assert words in drawn[()] and (words in drawn[tracks]) == (name in tracks)
+
+
 def test_a_view_that_the_session_knows_nothing_of_shows_nothing(session: Session) -> None:
     assert shown(session, View(page="gene", gene="GENE29", model=DEEP)) == []
     assert shown(session, View(page="locus")) == []

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import streamlit as st
 
+from gexviz.session import filters as names
+from gexviz.session.filters import Kind, value_of, written
 from gexviz.ui.opening import Opened
-
-Kind = Literal["choice", "number", "range", "list", "gene"]
 
 
 class Filter(NamedTuple):
@@ -35,25 +35,24 @@ class Filter(NamedTuple):
 
 FILTERS: dict[str, tuple[Filter, ...]] = {
     "Overview": (
-        Filter("People", "population", "choice", "Everybody"),
-        Filter("Mean expression", "expression", "range", None),
-        Filter("|r| from", "size", "number", 0.0),
-        Filter("q up to", "q", "choice", "any"),
-        Filter("Verdict", "verdicts", "list", []),
+        Filter(names.PEOPLE, "population", "choice", "Everybody"),
+        Filter(names.EXPRESSION, "expression", "range", None),
+        Filter(names.SIZE, "size", "number", 0.0),
+        Filter(names.Q, "q", "choice", names.NO_LIMIT),
+        Filter(names.VERDICT, "verdicts", "list", []),
     ),
     "Gene": (Filter("Colour by", "colour_by", "choice", "Population"),),
     "Mismatches": (
-        Filter("Class", "mm_class", "list", []),
-        Filter("Verdict", "mm_verdict", "list", []),
-        Filter("Gene", "mm_gene", "gene", ""),
-        Filter("q of the eQTL up to", "mm_q", "choice", "any"),
-        Filter("Where", "mm_where", "choice", "Anywhere"),
-        Filter("Common in", "mm_population", "choice", "Anybody"),
-        Filter("Accuracy of", "strip_set", "choice", "decided"),
-        Filter("Accuracy by", "strip_by", "choice", "Distance"),
+        Filter(names.CLASS, "mm_class", "list", []),
+        Filter(names.VERDICT, "mm_verdict", "list", []),
+        Filter(names.GENE, "mm_gene", "gene", ""),
+        Filter(names.PAIR_Q, "mm_q", "choice", names.NO_LIMIT),
+        Filter(names.WHERE, "mm_where", "choice", "Anywhere"),
+        Filter(names.COMMON_IN, "mm_population", "choice", "Anybody"),
+        Filter(names.ACCURACY_OF, "strip_set", "choice", "decided"),
+        Filter(names.ACCURACY_BY, "strip_by", "choice", "Distance"),
     ),
 }
-_BETWEEN = {"list": "; ", "range": " to "}
 
 
 def kept(page: str, opened: Opened) -> dict[str, str]:
@@ -65,7 +64,7 @@ def kept(page: str, opened: Opened) -> dict[str, str]:
             continue
         if each.kind == "range" and tuple(value) == expression_bounds(opened):
             continue
-        found[each.name] = _written(each.kind, value)
+        found[each.name] = written(each.kind, value)
     return found
 
 
@@ -75,7 +74,7 @@ def set_to(page: str, opened: Opened, filters: Mapping[str, str]) -> None:
     for each in FILTERS.get(page, ()):
         if each.name not in filters and each.key not in st.session_state:
             continue  # the widget begins with what is neutral
-        value = _read(each.kind, filters[each.name]) if each.name in filters else each.neutral
+        value = value_of(each.kind, filters[each.name]) if each.name in filters else each.neutral
         if each.kind == "range":
             first, last = value or (low, high)
             value = min(max(first, low), high), max(min(last, high), low)
@@ -93,24 +92,3 @@ def expression_bounds(opened: Opened) -> tuple[float, float]:
     mean = opened.study.genes["mean_expression"]
     low = float(mean.min() // 1)
     return low, max(float(-(-mean.max() // 1)), low + 1)
-
-
-def _written(kind: Kind, value: Any) -> str:
-    if kind in _BETWEEN:
-        return _BETWEEN[kind].join(item if isinstance(item, str) else f"{item:.6g}" for item in value)
-    return f"{value:.6g}" if kind == "number" else str(value).strip()
-
-
-def _read(kind: Kind, text: str) -> Any:
-    """A value from its text; None for a text that is none."""
-    if kind == "list":
-        return text.split(_BETWEEN["list"])
-    if kind not in ("range", "number"):
-        return text
-    try:
-        numbers = [float(part) for part in text.split(_BETWEEN["range"])]
-    except ValueError:
-        return None
-    if kind == "number":
-        return numbers[0]
-    return (numbers[0], numbers[1]) if len(numbers) == 2 else None

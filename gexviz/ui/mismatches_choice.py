@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
+from gexviz.analysis.filtering import ANY, INSIDE, OUTSIDE, PairFilters, populations
 from gexviz.analysis.mismatch_rules import CLASSES, VERDICTS
 from gexviz.figures import words
 from gexviz.mismatches import Mismatches
@@ -18,8 +18,6 @@ from gexviz.ui.frame import View
 MOST_ROWS = 10_000
 """Rows that the table shows; all are in the file."""
 
-COMMON = 0.05
-ANY, INSIDE, OUTSIDE = "Anywhere", "In the window", "Outside"
 ANYBODY = "Anybody"
 
 _KEEP: Literal["session"] = "session"
@@ -28,35 +26,6 @@ _Q = {"any": 1.0, "0.2": 0.2, "0.1": 0.1, "0.05": 0.05, "0.01": 0.01, "0.001": 0
 _ORDER = ("opposite", "concordant", "missed", "out of window", "unsupported driver", "ambiguous", "linear only")
 _COLUMNS = ["name", "label", "class", "verdict", "role", "q", "p", "deep_effect", "slope", "distance", "weight",
             "ld_lead", "frequency", "carriers"]  # fmt: skip
-
-
-class Filters(NamedTuple):
-    """Which rows are shown; empty lists let all through.
-
-    Attributes
-    ----------
-    classes, verdicts : list of str
-    gene : str
-        Part of a gene's name or id.
-    q : float
-        Largest q of the eQTL.
-    where : str
-        :data:`ANY`, :data:`INSIDE` or :data:`OUTSIDE` the deep model's window.
-    population : str or None
-        In which the rarer allele has at least 5%.
-    """
-
-    classes: list[str]
-    verdicts: list[str]
-    gene: str = ""
-    q: float = 1.0
-    where: str = ANY
-    population: str | None = None
-
-
-def populations(variants: pd.DataFrame) -> list[str]:
-    """Populations whose frequencies are known."""
-    return [str(c).removeprefix("frequency_") for c in variants if str(c).startswith("frequency_")]
 
 
 def with_words(found: Mismatches) -> pd.DataFrame:
@@ -76,7 +45,7 @@ def _role(lead: bool, main: bool, driver: bool) -> str:  # noqa: FBT001
     return ", ".join(["lead"] * lead + (["main driver"] if main else ["driver"] * driver))
 
 
-def filters(found: Mismatches) -> Filters:
+def filters(found: Mismatches) -> PairFilters:
     """Ask which rows to show."""
     groups = populations(found.variants)
     with st.container(horizontal=True, vertical_alignment="bottom", key="mismatch_filters"):
@@ -93,27 +62,7 @@ def filters(found: Mismatches) -> Filters:
                 help="Known for variants in the model's window",
             )  # fmt: skip
     population = None if who in (None, ANYBODY) else who
-    return Filters(list(classes), list(verdicts), (gene or "").strip(), _Q[q], where or ANY, population)
-
-
-def passing(rows: pd.DataFrame, chosen: Filters) -> pd.DataFrame:
-    """Rows of :func:`with_words` that pass some filters, in their order."""
-    keep = np.ones(len(rows), dtype=bool)
-    if chosen.classes:
-        keep &= rows["class"].isin(chosen.classes).to_numpy()
-    if chosen.verdicts:
-        keep &= rows["verdict"].isin(chosen.verdicts).to_numpy()
-    if chosen.gene:
-        text = chosen.gene.upper()
-        keep &= np.array([text in f"{n} {g}".upper() for n, g in zip(rows["name"], rows["gene"], strict=True)], bool)
-    if chosen.q < 1:
-        keep &= (rows["q"] <= chosen.q).to_numpy()
-    if chosen.where != ANY:
-        keep &= rows["in_window"].to_numpy(bool) == (chosen.where == INSIDE)
-    if chosen.population is not None:
-        there = rows[f"frequency_{chosen.population}"].to_numpy(float)
-        keep &= np.minimum(there, 1 - there) >= COMMON
-    return rows[keep]
+    return PairFilters(list(classes), list(verdicts), (gene or "").strip(), _Q[q], where or ANY, population)
 
 
 def choose(view: View, gene: str, variant: str | None) -> None:
@@ -128,7 +77,7 @@ def table(view: View, rows: pd.DataFrame, total: int, chosen: tuple[str, str] | 
     ----------
     view : View
     rows : DataFrame
-        From :func:`passing`.
+        Those that pass the filters.
     total : int
         Of all rows.
     chosen : (str, str) or None

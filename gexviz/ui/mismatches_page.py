@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from gexviz.analysis.direction import SETS, populations
+from gexviz.analysis.filtering import passing_pairs
 from gexviz.analysis.mismatch_rules import RULES
 from gexviz.analysis.mismatch_summary import summary_text
 from gexviz.analysis.panel import Density, density
@@ -70,7 +71,7 @@ def _show(view: View, found: Mismatches) -> None:
     with readable("what the genotypes can show"):
         _limits(view, found)
     rows = mismatches_choice.with_words(found)
-    shown = mismatches_choice.passing(rows, mismatches_choice.filters(found))
+    shown = passing_pairs(rows, mismatches_choice.filters(found))
     chosen = _chosen(view, rows, shown)
     if chosen is not None:
         keeping.looks_at(gene=chosen[0], variant=chosen[1])

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from gexviz.analysis.filtering import GeneFilters, passing_genes
 from gexviz.analysis.mismatch_rules import VERDICTS
 from gexviz.figures import benchmark, overview
 from gexviz.ui import mismatches_work, tables
@@ -27,27 +28,6 @@ MANY_VALUES = 1_000_000
 """Genes times people from which the benchmark is summed up in the background."""
 
 _Q = {"any": 1.0, "0.2": 0.2, "0.1": 0.1, "0.05": 0.05, "0.01": 0.01}
-
-
-class Filters(NamedTuple):
-    """Which genes are shown.
-
-    Attributes
-    ----------
-    expression : (float, float)
-        Bounds of the mean expression.
-    size : float
-        Least absolute r of at least one model.
-    q : float
-        Largest q of at least one model.
-    verdicts : tuple of str
-        Verdicts of the comparison with eQTLs; empty for any, and none.
-    """
-
-    expression: tuple[float, float]
-    size: float
-    q: float
-    verdicts: tuple[str, ...] = ()
 
 
 def body(view: View) -> None:
@@ -117,46 +97,8 @@ def _filtered(
         st.session_state.pop("verdicts", None)  # a kept view may have set it
     for place in more:
         chosen = place.multiselect("Verdict", VERDICTS, key="verdicts", persist_state="session", placeholder="all")
-    filters = Filters(expression, size, _Q[q], tuple(chosen))
-    return passing(evaluated, mean, filters, verdicts)
-
-
-def passing(
-    evaluated: dict[str, pd.DataFrame], mean: pd.Series, filters: Filters, verdicts: pd.Series | None = None
-) -> pd.Index:
-    """Find the genes that pass some filters.
-
-    Parameters
-    ----------
-    evaluated : dict
-        Model -> :func:`gexviz.analysis.evaluation.evaluate_genes`.
-    mean : Series
-        Mean expression by gene.
-    filters : Filters
-    verdicts : Series, optional
-        Verdict by gene, as far as known.
-
-    Returns
-    -------
-    Index
-        Gene ids. Without limits on r and q, genes without r stay.
-    """
-    low, high = filters.expression
-    keep = mean.between(low, high)
-    if filters.size > 0:
-        keep &= _any(evaluated, mean.index, lambda t: t["pearson"].abs() >= filters.size)
-    if filters.q < 1:
-        keep &= _any(evaluated, mean.index, lambda t: t["q"] <= filters.q)
-    if filters.verdicts and verdicts is not None:
-        keep &= verdicts.reindex(mean.index).isin(filters.verdicts)
-    return mean.index[keep]
-
-
-def _any(
-    evaluated: dict[str, pd.DataFrame], genes: pd.Index, test: Callable[[pd.DataFrame], pd.Series]
-) -> pd.Series:
-    passed = [test(t).reindex(genes, fill_value=False) for t in evaluated.values()]
-    return pd.concat(passed, axis=1).any(axis=1)
+    filters = GeneFilters(expression, size, _Q[q], tuple(chosen))
+    return passing_genes(evaluated, mean, filters, verdicts)
 
 
 def _against(view: View, kept: dict[str, pd.DataFrame], verdicts: pd.Series | None) -> None:

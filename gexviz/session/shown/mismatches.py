@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from gexviz.analysis.direction import SETS, direction_accuracy
+from gexviz.analysis.filtering import PairFilters, passing_pairs
 from gexviz.analysis.mismatch_summary import summary_text
 from gexviz.analysis.panel import density
 from gexviz.analysis.published import published_directions
@@ -14,6 +15,7 @@ from gexviz.figures.association import Evidence, association_figure, evidence_re
 from gexviz.figures.direction_strip import direction_strip
 from gexviz.figures.quadrant import quadrants
 from gexviz.figures.verdicts import verdict_bars
+from gexviz.session import filters
 from gexviz.session.contents import Session, View
 from gexviz.session.shown.frozen import (
     by_variant,
@@ -60,7 +62,7 @@ def mismatches_view(session: Session, view: View) -> list[Shown]:
     model = view.model or next(iter(variants["model"]), next(iter(genes["model"]), ""))
     found = _evidence(session, view, variants, model)
     if len(variants):
-        found += _directions(session, variants, model)
+        found += _directions(session, view, variants, genes, model)
     if len(genes):
         found.append(_verdicts(session, genes, model))
     summary = rows_of(session, "mismatch_summary", model=view.model, linear=view.linear)
@@ -81,30 +83,33 @@ def candidates_table(session: Session) -> pd.DataFrame:
     return for_people(_named(session, rows_of(session, "candidates")), _CANDIDATES)
 
 
-def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Shown]:
-    """Effects against slopes, and how often their directions agree."""
+def _directions(session: Session, view: View, variants: pd.DataFrame, genes: pd.DataFrame, model: str) -> list[Shown]:
+    """Effects against slopes, of the pairs that pass the view's filters; and how often directions agree, of all."""
     plain = labels_of(session, None, model)
     tests = rows_of(session, "associations")
     labels = plain._replace(observed=str(tests["unit"].iloc[0])) if "unit" in tests and len(tests) else plain
     table = for_people(_named(session, variants.sort_values("p", kind="stable")), _VARIANTS)
-    both = variants[variants["deep_effect"].notna() & variants["slope"].notna()]
+    drawn, filtered = _passing(session, view, variants, genes)
+    both = drawn[drawn["deep_effect"].notna() & drawn["slope"].notna()]
     same = int((np.sign(both["deep_effect"]) == np.sign(both["slope"])).sum())
-    counts = ", ".join(f"{n:,} {name}" for name, n in variants["class"].value_counts().items())
+    counts = ", ".join(f"{n:,} {name}" for name, n in drawn["class"].value_counts().items())
     found = [
         Shown(
             f"{model} against eQTLs",
             table,
-            quadrants(variants, labels=labels, names=gene_names(session)),
+            quadrants(drawn, labels=labels, names=gene_names(session)),
             f"Effect of ALT by {model} against the eQTL slope, {len(both):,} pairs of gene and variant; in {same:,} "
             f"both have one direction. Classes: {counts}.",
-            _claims(session, tests),
+            " ".join(filter(None, [filtered, _claims(session, tests)])),
             table_first=True,
         )
     ]
-    accuracy = direction_accuracy(variants, SET)
+    chosen = view.filters.get(filters.ACCURACY_OF, SET)
+    chosen = chosen if chosen in SETS else SET
+    accuracy = direction_accuracy(variants, chosen)
     given = published_directions()
-    given = given[given["figure"] == "eQTL direction"]
-    figure = direction_strip(accuracy, model=model, published=given, unit=plain.predicted, lines=[SETS[SET]])
+    given = given[given["figure"] == ("drivers supported" if chosen == "drivers" else "eQTL direction")]
+    figure = direction_strip(accuracy, model=model, published=given, unit=plain.predicted, lines=[SETS[chosen]])
     whole = accuracy.iloc[0]
     said = "No pair can be decided."
     if whole["n"]:
@@ -116,6 +121,20 @@ def _directions(session: Session, variants: pd.DataFrame, model: str) -> list[Sh
     rows = for_people(accuracy, columns | {"low": "low", "high": "high"})
     found.append(Shown("How often the direction is right", rows, figure, said, _SHARES))
     return found
+
+
+def _passing(session: Session, view: View, variants: pd.DataFrame, genes: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Pairs that pass the view's filters, and what a reader must know of it."""
+    wanted = filters.pair_filters(view.filters)
+    if wanted == PairFilters():
+        return variants, ""
+    verdicts = genes.drop_duplicates("gene").set_index("gene")["verdict"]
+    rows = _named(session, variants).assign(verdict=variants["gene"].map(verdicts))
+    try:
+        kept = passing_pairs(rows, wanted)
+    except KeyError as column:
+        return variants, f"The session doesn't tell {column.args[0]}: the figure is of all pairs, whatever the filters."
+    return kept, f"The figure is of the {len(kept):,} of {len(rows):,} pairs that pass the filters."
 
 
 def _claims(session: Session, tests: pd.DataFrame) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 
+from gexviz.analysis.filtering import GeneFilters, passing_genes
 from gexviz.figures import words
 from gexviz.figures.benchmark import benchmark_figure
 from gexviz.figures.overview import model_vs_model, r_distribution
+from gexviz.session import filters
 from gexviz.session.contents import Session, View
 from gexviz.session.shown.frozen import evaluation_of, gene_names, models_of, rows_of
 from gexviz.session.shown.item import Shown
@@ -22,15 +26,31 @@ def overview_view(session: Session, view: View) -> list[Shown]:
     """One model's r against another's, the distributions of r, and the benchmark."""
     models = models_of(view, list(dict.fromkeys(rows_of(session, "evaluation")["model"])))
     tables = {model: evaluation_of(session, model) for model in models}
+    tables, filtered = _passing(session, view, tables)
     found = []
     if len(tables) > 1:
-        found.append(_against(session, *list(tables.items())[:2]))
+        found.append(replace(_against(session, *list(tables.items())[:2]), note=filtered))
     if tables:
-        found.append(_distributions(session, tables))
+        found.append(replace(_distributions(session, tables), note=filtered))
     benchmark = rows_of(session, "benchmark")
     if len(benchmark):
         found.append(_benchmark(benchmark))
     return found
+
+
+def _passing(session: Session, view: View, tables: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
+    """Tables of the genes that pass the view's filters, and what a reader must know of it."""
+    wanted = filters.gene_filters(view.filters)
+    other = [f"{name}: {view.filters[name]}" for name in filters.NOT_FROZEN if name in view.filters]
+    said = [f"Not in the session, so not applied: {'; '.join(other)}."] if other else []
+    if not tables or wanted == GeneFilters():
+        return tables, " ".join(said)
+    compared = rows_of(session, "mismatch_genes", model=view.model, linear=view.linear)
+    verdicts = compared.drop_duplicates("gene").set_index("gene")["verdict"] if len(compared) else None
+    genes = pd.Index(dict.fromkeys(gene for table in tables.values() for gene in table.index))
+    passing = passing_genes(tables, pd.Series(0.0, genes), wanted, verdicts)
+    said.insert(0, f"Of the {len(passing):,} of {len(genes):,} genes that pass the filters.")
+    return {model: table[table.index.isin(passing)] for model, table in tables.items()}, " ".join(said)
 
 
 def _against(session: Session, deep: tuple[str, pd.DataFrame], linear: tuple[str, pd.DataFrame]) -> Shown:
@@ -57,9 +77,7 @@ def _said(model: str, table: pd.DataFrame) -> str:
 def _wide(session: Session, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """One row a gene, the surest first."""
     headings = {"pearson": "r", "pearson_low": "low", "pearson_high": "high"}
-    parts = [
-        table[list(_COLUMNS)].rename(columns=headings).add_prefix(f"{model} ") for model, table in tables.items()
-    ]
+    parts = [table[list(_COLUMNS)].rename(columns=headings).add_prefix(f"{model} ") for model, table in tables.items()]
     wide = pd.concat(parts, axis=1)
     order = wide[[f"{model} q" for model in tables]].min(axis=1).sort_values(kind="stable", na_position="last").index
     wide = wide.loc[order].rename_axis("id").reset_index()
