@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bert_files
 import language_files
 import numpy as np
 import pandas as pd
@@ -178,6 +179,21 @@ def nucleotide_transformer_of_both_strands(folder: Path, seed: int) -> dict[str,
     return language_files.nucleotide_transformer(folder, seed, strand="rc_mean", pool="centre")
 
 
+def nucleotide_transformer_2(folder: Path, seed: int) -> dict[str, Any]:
+    """Version 2, on the gene's strand; one head for all genes."""
+    return bert_files.nucleotide_transformer_2(folder, seed)
+
+
+def dnabert2(folder: Path, seed: int) -> dict[str, Any]:
+    """On the gene's strand; each gene with a head of its own."""
+    return bert_files.dnabert2(folder, seed, GENES)
+
+
+def gena_lm(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands; one head for all genes."""
+    return bert_files.gena_lm(folder, seed, strand="rc_mean")
+
+
 def dnabert(folder: Path, seed: int) -> dict[str, Any]:
     """On the gene's strand; one head for all genes."""
     return language_files.dnabert(folder, seed)
@@ -219,7 +235,10 @@ FAMILIES: dict[str, Builder] = {
     "rastogi": rastogi,
     "nucleotide_transformer": nucleotide_transformer,
     "nucleotide_transformer, both strands": nucleotide_transformer_of_both_strands,
+    "nucleotide_transformer, version 2": nucleotide_transformer_2,
     "dnabert": dnabert,
+    "dnabert2": dnabert2,
+    "gena_lm": gena_lm,
     "gpn": gpn,
     "gpn, the gene's strand": gpn_of_the_genes_strand,
     "table": table,

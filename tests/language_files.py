@@ -87,13 +87,13 @@ def write_head(path: Path, family: str, options: dict[str, object], seed: int, g
 def nucleotide_transformer(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     """A folder ``nt`` with a head; the keys of the model's section, paths relative to `folder`."""
     write_folder(folder / "nt", published_esm(seed), NT_VOCABULARY)
-    return _section(folder, "nt", "nucleotide_transformer", {"window": 240, **options}, seed, genes)
+    return section(folder, "nt", "nucleotide_transformer", {"window": 240, **options}, seed, genes)
 
 
 def dnabert(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     """A folder ``dnabert`` with a head; the keys of the model's section, paths relative to `folder`."""
     write_folder(folder / "dnabert", published_bert(seed), BERT_VOCABULARY)
-    return _section(folder, "dnabert", "dnabert", {"window": 240, **options}, seed, genes)
+    return section(folder, "dnabert", "dnabert", {"window": 240, **options}, seed, genes)
 
 
 GPN_LETTERS = {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "c": 4, "g": 5, "t": 6}
@@ -128,10 +128,10 @@ def write_gpn(folder: Path, seed: int) -> Path:
 def gpn(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     """A folder ``gpn`` with a head; the keys of the model's section, paths relative to `folder`."""
     weights = write_gpn(folder / "gpn", seed).name
-    return _section(folder, "gpn", "gpn", {"window": 240, **options}, seed, genes, weights)
+    return section(folder, "gpn", "gpn", {"window": 240, **options}, seed, genes, weights)
 
 
-def _section(folder: Path, within: str, family: str, options: dict, seed: int, genes, file="model.safetensors"):
+def section(folder: Path, within: str, family: str, options: dict, seed: int, genes, file="model.safetensors"):
     weights = f"{within}/{file}"
     write_head(folder / "head.safetensors", family, options | {"weights": folder / weights}, seed, genes)
     return {"family": family, "weights": weights, "head": "head.safetensors", **options}

@@ -212,7 +212,7 @@ def _metadata(path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"position_embedding_type": "rotary", "add_bias_fnn": False}, "no Nucleotide Transformer of version 1"),
+        ({"position_embedding_type": "rotary", "add_bias_fnn": False}, "inv_freq: missing"),  # version 2's
         ({"model_type": "bert"}, "model_type"),
         ({"hidden_size": "many"}, "hidden_size"),
         ({"intermediate_size": 25}, "intermediate.dense"),

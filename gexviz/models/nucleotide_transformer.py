@@ -1,68 +1,83 @@
-"""The ``nucleotide_transformer`` family: version 1 of the language models of Dalla-Torre et al. 2025, with a head."""
+"""The ``nucleotide_transformer`` family: the language models of Dalla-Torre et al. 2025, both versions, with a head."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
+from torch.nn import functional
 
-from gexviz.errors import GexvizError
-from gexviz.models.base import ModelSpec
-from gexviz.models.devices import device_for
-from gexviz.models.language.attending import with_attention
-from gexviz.models.language.files import NetworkConfig, beside, check_size, fill_from, read_config, transformers
+from gexviz.models.language.files import beside, check_size, fill_from, library, read_config
 from gexviz.models.language.kmers import SideBySide
-from gexviz.models.language.model import Embedder, LanguageModel, with_head
+from gexviz.models.language.library import LibraryEncoder, TransformerConfig
+from gexviz.models.language.model import LanguageModel
+from gexviz.models.language.opening import SAME_FILES, language_spec, model_of_tokens
 from gexviz.models.options import NucleotideTransformerOptions
 
 K = 6
 _UNUSED = ("lm_head.", "esm.contact_head.", "esm.pooler.", "esm.embeddings.position_ids")
+_UNUSED_POSITIONS = "esm.embeddings.position_embeddings."  # in the files of version 2, which rotates instead
+_FREQUENCIES = "rotary_embeddings.inv_freq"
+_SAME_LAYERS = "not verified against weights; equal to the authors' layers of version 2 with random weights"
 
 
-class EsmNetworkConfig(NetworkConfig):
-    """What is read of the ``config.json`` of an ``EsmForMaskedLM``."""
+class EsmNetworkConfig(TransformerConfig):
+    """What is read of the ``config.json`` of an ``EsmForMaskedLM``, or of version 2's own network of that name."""
 
-    model_type: Literal["esm"] = Field(exclude=True)
-    vocab_size: int = Field(ge=1, le=100_000)
-    hidden_size: int = Field(ge=1, le=16_384)
-    num_hidden_layers: int = Field(ge=1, le=200)
-    num_attention_heads: int = Field(ge=1, le=256)
-    intermediate_size: int = Field(ge=1, le=65_536)
-    max_position_embeddings: int = Field(ge=4, le=1_000_000)
+    model_type: Literal["esm"] = Field("esm", exclude=True)
     pad_token_id: int = Field(ge=0)
     mask_token_id: int = Field(ge=0)
-    position_embedding_type: str = "absolute"
+    position_embedding_type: Literal["absolute", "rotary"] = "absolute"
     token_dropout: bool = False
     emb_layer_norm_before: bool = False
-    layer_norm_eps: float = Field(1e-12, gt=0)
     add_bias_fnn: bool = Field(True, exclude=True)
+
+    @model_validator(mode="after")
+    def _version(self) -> Self:
+        if self.add_bias_fnn != (self.position_embedding_type == "absolute"):
+            raise ValueError("learned positions with add_bias_fnn, or rotary ones without: versions 1 and 2")
+        if self.gated and self.hidden_size // self.num_attention_heads % 2:
+            raise ValueError("rotary positions are for heads of an even width")
+        return self
+
+    @property
+    def gated(self) -> bool:
+        """Whether it is version 2: gated layers without biases, rotary positions."""
+        return not self.add_bias_fnn
 
     @property
     def most_tokens(self) -> int:
-        """Tokens that there are positions for, the first one too."""
+        """Tokens that it was trained with, the first one too; version 1 has positions for no more."""
         return self.max_position_embeddings - self.pad_token_id - 1
 
 
-class EsmEmbeddings(nn.Module):
-    """The last hidden state of an ``EsmModel``, its parameters called as in an ``EsmForMaskedLM``."""
+class Gated(nn.Module):
+    """Version 2's first half of a feed-forward: half of its outputs through SiLU, times the other half."""
 
     def __init__(self, config: EsmNetworkConfig) -> None:
         super().__init__()
-        library = transformers()
-        settings = library.EsmConfig(**config.model_dump())
-        self.esm = library.EsmModel(settings, add_pooling_layer=False)
-        del self.esm.contact_head  # predicts contacts of proteins
+        self.dense = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=False)
 
-    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """(batch, tokens), (batch, tokens) -> (batch, tokens, dim)."""
-        hidden: torch.Tensor = self.esm(input_ids=ids, attention_mask=mask).last_hidden_state
-        return hidden
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(..., dim) -> (..., intermediate)."""
+        gate, value = self.dense(x).chunk(2, dim=-1)
+        return functional.silu(gate) * value
 
-    def attending(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        """The same, and the weights of attention of each layer, in its graph."""
-        return with_attention(self.esm, ids, mask)
+
+class EsmEmbeddings(LibraryEncoder):
+    """An ``EsmModel``, its parameters called as in the files of either version."""
+
+    def __init__(self, config: EsmNetworkConfig) -> None:
+        transformers = library("transformers")
+        esm = transformers.EsmModel(transformers.EsmConfig(**config.model_dump()), add_pooling_layer=False)
+        del esm.contact_head  # predicts contacts of proteins
+        if config.gated:
+            for layer in esm.encoder.layer:
+                layer.intermediate = Gated(config)
+                layer.output.dense = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+        super().__init__("esm", esm)
 
 
 def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageModel:
@@ -78,40 +93,24 @@ def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageMode
     -------
     LanguageModel
     """
-    path = beside(options.weights, options.config, "config.json")
-    config = read_config(path, EsmNetworkConfig)
-    if config.position_embedding_type != "absolute" or not config.add_bias_fnn:
-        raise GexvizError(
-            "this is no Nucleotide Transformer of version 1: its layers are others",
-            file=path,
-            place=f"position_embedding_type = {config.position_embedding_type}",
-            expected="learned positions: v1. Version 2 brings its own code, which gexviz doesn't run",
-            remedy='take a v1 checkpoint, or open predictions made with v2 as family = "table"',
-        )
+    config = read_config(beside(options.weights, options.config, "config.json"), EsmNetworkConfig)
     vocabulary = beside(options.weights, options.vocabulary, "vocab.txt")
     tokenizer = SideBySide(vocabulary, K, config.most_tokens)
     check_size(vocabulary, tokenizer.size, config.vocab_size)
     network = EsmEmbeddings(config)
-    fill_from(network, options.weights, _UNUSED)
-    embedder = Embedder(
-        tokenizer, network, pool=options.pool, batch_size=options.batch, device=device_for(options.device)
-    )
-    return with_head(_spec(name, options), embedder, options.head, options.out_of_fold)
-
-
-def _spec(name: str, options: NucleotideTransformerOptions) -> ModelSpec:
-    pooled = "all tokens" if options.pool == "mean" else "the token over the TSS"
-    return ModelSpec(
-        name=name,
+    if config.gated:
+        layers = [f"esm.encoder.layer.{i}.attention.self.{_FREQUENCIES}" for i in range(config.num_hidden_layers)]
+        unused = (*_UNUSED, _UNUSED_POSITIONS, *layers)
+        fill_from(network, options.weights, unused, older={f"esm.{_FREQUENCIES}": layers[0]})
+    else:
+        fill_from(network, options.weights, _UNUSED)
+    spec = language_spec(
+        name,
+        options,
+        over=f"{'all tokens' if options.pool == 'mean' else 'the token over the TSS'} of {K} bp",
         family="nucleotide_transformer",
-        input="sequence",
-        scale="expression, once there is a head",
-        haplotypes="output_mean",
-        window=options.window,
-        anchor=options.window // 2,
-        strand=options.strand,
         licence="CC BY-NC-SA 4.0 (published weights)",
         citation="Dalla-Torre et al. 2025, Nature Methods 22:287",
-        verified="not verified against weights; equal to transformers with random weights in its own files",
-        readout=f"the mean of the last layer over {pooled} of 6 bp",
+        verified=_SAME_LAYERS if config.gated else SAME_FILES,
     )
+    return model_of_tokens(spec, options, tokenizer, network)

@@ -244,17 +244,20 @@ class LanguageModelOptions(LongModelOptions):
     Attributes
     ----------
     config, vocabulary : Path, optional
-        ``config.json`` and ``vocab.txt`` of the weights; those beside them if not given.
+        ``config.json`` and ``vocab.txt`` (or ``tokenizer.json``) of the weights; those beside them if not given.
     head : Path, optional
         As ``gexviz train head`` writes it; without one the model makes embeddings, but no predictions.
     out_of_fold : Path, optional
         Predictions of a head that was trained across people; those beside it if not given.
     pool : {"mean", "centre"}
         Tokens whose embeddings are averaged: all, or those over the TSS.
+    window : int
+        bp, the TSS in the middle.
     batch : int
         Sequences a forward.
     """
 
+    window: int
     strand: Literal["none", "rc_mean", "gene_strand"] = "gene_strand"
     vocabulary: Path | None = None
     head: Path | None = None
@@ -273,6 +276,30 @@ class DnabertOptions(LanguageModelOptions):
     """
 
     window: int = Field(512, ge=1, le=100_000)
+
+
+class Dnabert2Options(LanguageModelOptions):
+    """``dnabert2``: DNABERT-2 as its authors saved it; the vocabulary is ``tokenizer.json``.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle. Any number of tokens is read; memory grows with its square.
+    """
+
+    window: int = Field(2_000, ge=1, le=100_000)
+
+
+class GenaLmOptions(LanguageModelOptions):
+    """``gena_lm``: GENA-LM with full attention, as its authors saved it; the vocabulary is ``tokenizer.json``.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle. The published networks read 512 tokens, some 4,500 bp; what is behind is left out.
+    """
+
+    window: int = Field(3_000, ge=1, le=100_000)
 
 
 class GpnOptions(LanguageModelOptions):
@@ -299,12 +326,12 @@ class GpnOptions(LanguageModelOptions):
 
 
 class NucleotideTransformerOptions(LanguageModelOptions):
-    """``nucleotide_transformer``: Nucleotide Transformer v1 as transformers saves it.
+    """``nucleotide_transformer``: Nucleotide Transformer, version 1 or 2, as it was published.
 
     Attributes
     ----------
     window : int
-        bp, the TSS in the middle. The published networks read 999 tokens of 6 bp.
+        bp, the TSS in the middle. The published networks read 999 tokens of 6 bp, those of version 2 2,047.
     """
 
     window: int = Field(5_994, ge=6, le=100_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,8 +24,8 @@ class NetworkConfig(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-def transformers() -> Any:
-    """Give the library, which is an extra.
+def library(name: str) -> Any:
+    """Give ``transformers`` or ``tokenizers``, which are an extra.
 
     Raises
     ------
@@ -32,11 +33,11 @@ def transformers() -> Any:
         If it isn't installed: with the line that installs it.
     """
     try:
-        return importlib.import_module("transformers")
+        return importlib.import_module(name)
     except ImportError as error:
         raise GexvizError(
-            f"the package transformers is needed to open this model: {error}",
-            expected="transformers 5 or newer",
+            f"the package {name} is needed to open this model: {error}",
+            expected="transformers 5 or newer, which brings tokenizers",
             remedy='pip install "gexviz[language]"',
         ) from None
 
@@ -54,7 +55,7 @@ def beside(weights: Path, given: Path | None, name: str) -> Path:
         raise GexvizError(
             f"there is no {name} beside the weights",
             file=path,
-            expected="the folder as it was published: weights, config.json and vocab.txt",
+            expected="the folder as it was published: weights, config.json and the vocabulary",
             remedy=f"put {name} beside the weights, or name its path in the study",
         )
     return path
@@ -102,15 +103,43 @@ def check_size(vocabulary: Path, tokens: int, network: int) -> None:
         )
 
 
-def fill_from(network: nn.Module, weights: Path, unused: tuple[str, ...]) -> None:
-    """Load a network whose parameters are called as in the file; scales of layer norms by their older names too."""
+def fill_from(
+    network: nn.Module, weights: Path, unused: tuple[str, ...], older: Mapping[str, str] | None = None
+) -> None:
+    """Load a network whose parameters are called as in the file, or as files of earlier releases have them.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    weights : Path
+    unused : tuple of str
+        Beginnings of names that the file may have beside.
+    older : mapping, optional
+        Other names of some tensors. Older scales of layer norms are known, and files saved without what their names
+        begin with, or with parameters that layers share under the first layer's name alone.
+    """
+    older = _shared(network) | dict(older or {})
     with open_tensors(weights) as file:
         there = file.shapes
 
         def named(ours: str) -> str:
-            for new, old in _OLD_NORM.items():
-                if ours.endswith(new) and ours not in there and (older := ours.removesuffix(new) + old) in there:
-                    return older
-            return ours
+            return next((name for name in _names_of(ours, older) if name in there), ours)
 
         fill_network(network, file, named=named, unused=unused)
+
+
+def _shared(network: nn.Module) -> dict[str, str]:
+    """Names of parameters that have an earlier name too, and that name."""
+    first: dict[int, str] = {}
+    named = network.named_parameters(remove_duplicate=False)
+    return {name: found for name, tensor in named if (found := first.setdefault(id(tensor), name)) != name}
+
+
+def _names_of(ours: str, older: Mapping[str, str]) -> Iterator[str]:
+    yield ours
+    if ours in older:
+        yield older[ours]
+    for new, old in _OLD_NORM.items():
+        if ours.endswith(new):
+            yield ours.removesuffix(new) + old
+    yield ours.partition(".")[2]
