@@ -45,6 +45,7 @@ regions = lazy("gexviz.explaining.regions")
 ism = lazy("gexviz.explaining.ism")
 gradients = lazy("gexviz.explaining.gradients")
 attending = lazy("gexviz.explaining.attention")
+attributions = lazy("gexviz.explaining.attributions")
 stretches = lazy("gexviz.explaining.tiles")
 effects = lazy("gexviz.explaining.effects")
 epistasis = lazy("gexviz.explaining.epistasis")
@@ -281,6 +282,7 @@ class Gene:
         target, where = self._looked_into(model, region, sample, copy)
         return gradients.attribution(target, where, method, settings=settings, progress=progress)
 
+    @shows_progress
     def attention(
         self,
         model: str,
@@ -289,8 +291,11 @@ class Gene:
         how: Literal["rollout", "relevance"] = "relevance",
         sample: str | None = None,
         copy: Literal[1, 2] | None = None,
+        progress: Progress | None = None,
     ) -> Attention:
         """What a transformer's prediction attends to, on the genome; attention is not an explanation.
+
+        What is stored is not computed again.
 
         Parameters
         ----------
@@ -298,6 +303,7 @@ class Gene:
             As for :meth:`ism`; the model is ``nucleotide_transformer`` or ``dnabert``, with a head.
         how : {"rollout", "relevance"}
             ``rollout`` of the weights alone, or ``relevance``: gradient times attention.
+        progress : Progress, optional
 
         Returns
         -------
@@ -305,7 +311,7 @@ class Gene:
             ``.values``, ``.agreement(ism)``, ``.figure()``.
         """
         target, where = self._looked_into(model, region, sample, copy)
-        return attending.attention(target, where, how)
+        return attending.attention(target, where, how, progress=progress)
 
     @shows_progress
     def linearity(
@@ -419,7 +425,7 @@ class Gene:
         region, sample, copy
             As for :meth:`ism`.
         method : str
-            ``ism``, or a method of :meth:`gradients`.
+            ``ism``, a method of :meth:`gradients`, or ``rollout`` or ``relevance`` of :meth:`attention`.
         progress : Progress, optional
 
         Returns
@@ -428,14 +434,12 @@ class Gene:
             ``.figure()``; ``.zoomed(start, end)``; ``.adding(...)`` adds a second haplotype, motifs, own tracks.
         """
         name = self._reads_sequence() if model is None else model
-        if method == "ism":
-            shown: Ism | Gradients = self.ism(name, region, sample=sample, copy=copy, progress=progress)
-        else:
-            shown = self.gradients(name, region, method=method, sample=sample, copy=copy, progress=progress)
-        where = tracks.Region(shown.labels.contig, *shown.region)
+        target, part = self._looked_into(name, region, sample, copy)
+        shown = attributions.attributed(target, part, method, progress)
+        where = tracks.Region(shown.labels.contig, *part)
         genes, exons = loci.genes_around(self.study, where)
         table = self.effects(name, progress=progress).table
-        return loci.Locus(shown.labels, where, genes, exons, effects=table, attribution=shown)
+        return loci.Locus(target.labels(), where, genes, exons, effects=table, attribution=shown)
 
     def _looked_into(
         self, model: str, region: str | None, sample: str | None, copy: Literal[1, 2] | None

@@ -9,10 +9,12 @@ import threading
 from pathlib import Path
 
 import cohorts
+import language_files
 import numpy as np
 import pandas as pd
 import pytest
 from app_studies import app_study
+from contract_study import make_contract_study
 from streamlit.testing.v1 import AppTest
 from test_app_pages import opened, texts, until_quiet
 from test_study import MODELS, write_net
@@ -20,6 +22,7 @@ from test_study import MODELS, write_net
 import gexviz as gx
 from gexviz.cohort.windows import Window
 from gexviz.explaining import effects
+from gexviz.explaining.attributions import METHODS
 from gexviz.explaining.target import target
 from gexviz.ui import locus_exports, locus_regions, locus_work, opening, tables
 from gexviz.ui.jobs import Jobs
@@ -258,6 +261,19 @@ def test_a_gradient_is_shown_by_its_name(computed: Path, monkeypatch: pytest.Mon
     assert "Integrated gradients" in track_names(app) and "In-silico mutagenesis" not in track_names(app)
     app.selectbox(key="method_box").select("ism").run()
     assert "method" not in app.query_params
+
+
+def test_attention_is_named_for_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    toml = make_contract_study(tmp_path, language_files.nucleotide_transformer(tmp_path, 0), 240, 120).toml
+    app = locus_page(toml, monkeypatch, "PLUS", method="rollout")
+    assert not app.error and not app.exception
+    assert app.selectbox(key="method_box").options == [METHODS[m] for m in ("ism", "rollout", "relevance")]
+    title = figure_of(app)["layout"]["title"]["text"].replace("<br>", " ")
+    assert "Attention rollout" in track_names(app) and "not an explanation" in title
+    gene = gx.load(toml).gene("PLUS")
+    assert gene.attention("model", how="rollout").agreement(gene.ism("model")).words in said(app)
+    app = until_quiet(app.selectbox(key="method_box").select("relevance").run())
+    assert in_url(app, "method") == "relevance" and "Relevance (gradient x attention)" in track_names(app)
 
 
 def test_a_model_that_reads_no_sequence_offers_one_that_does(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gexviz.errors import GexvizError
+from gexviz.explaining.attributions import METHODS
 from gexviz.ui.downloads import csv_bytes
-from gexviz.ui.links import METHODS, Selection, read
+from gexviz.ui.links import Selection, read
 from gexviz.ui.opening import asked_for, default_pair
 from gexviz.ui.search import GeneBook
 

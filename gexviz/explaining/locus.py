@@ -13,7 +13,8 @@ import plotly.graph_objects as go
 from gexviz.cohort.exons import read_exons
 from gexviz.cohort.user_tracks import read_user_track
 from gexviz.cohort.windows import Window
-from gexviz.explaining.gradients import NAMES, Gradients
+from gexviz.explaining.attention import Attention
+from gexviz.explaining.attributions import METHODS, Attribution, per_base, told
 from gexviz.explaining.ism import Ism
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import Labels
@@ -48,9 +49,9 @@ class Locus:
         As :class:`gexviz.figures.tracks.genes.GeneTrack` takes them.
     effects : DataFrame or None
         Index variant; columns of :class:`gexviz.analysis.effects.VariantEffects` and of the drivers.
-    attribution : Ism, Gradients or None
+    attribution : Ism, Gradients, Attention or None
         On the chosen sequence.
-    other : Ism, Gradients or None
+    other : Ism, Gradients, Attention or None
         The same on a second one, to compare with.
     motifs : DataFrame or None
         As :class:`gexviz.figures.tracks.motifs.MotifTrack` takes them.
@@ -64,8 +65,8 @@ class Locus:
     genes: pd.DataFrame
     exons: pd.DataFrame
     effects: pd.DataFrame | None = None
-    attribution: Ism | Gradients | None = None
-    other: Ism | Gradients | None = None
+    attribution: Attribution | None = None
+    other: Attribution | None = None
     motifs: pd.DataFrame | None = None
     own: tuple[UserTrack, ...] = ()
     chosen: Collection[str] = ()
@@ -82,7 +83,7 @@ class Locus:
                 DifferenceTrack(
                     per_base(self.attribution),
                     per_base(self.other),
-                    self.labels.unit,
+                    self.attribution.labels.unit,
                     (self.attribution.labels.background, self.other.labels.background),
                 )
             )
@@ -93,10 +94,8 @@ class Locus:
     def figure(self) -> go.Figure:
         """All tracks on one genomic axis."""
         lines = [self.labels.subtitle()]
-        if isinstance(self.attribution, Gradients):
-            lines.append(self.attribution.completeness)
-        elif self.attribution is not None:
-            lines.append(self.attribution.how)
+        if self.attribution is not None:
+            lines.append(told(self.attribution))
         return locus_figure(
             self.tracks, self.region, title=self.labels.title(), lines=lines, highlight=self._highlight()
         )
@@ -135,7 +134,7 @@ class Locus:
     def adding(
         self,
         *,
-        other: Ism | Gradients | None = None,
+        other: Attribution | None = None,
         motifs: pd.DataFrame | None = None,
         own: Sequence[UserTrack] = (),
         chosen: Collection[str] = (),
@@ -175,19 +174,16 @@ def own_track(path: str | Path, region: Region) -> UserTrack:
     return UserTrack(found.table, f"{found.name} ({found.note})" if found.note else found.name)
 
 
-def per_base(attribution: Ism | Gradients) -> pd.DataFrame:
-    """One value a base: the attribution, or ISM's importance of the base that is there."""
-    return attribution.importance if isinstance(attribution, Ism) else attribution.values
-
-
-def _attribution_tracks(attribution: Ism | Gradients | None, region: Region) -> list[Track]:
+def _attribution_tracks(attribution: Attribution | None, region: Region) -> list[Track]:
     if attribution is None:
         return []
     unit = attribution.labels.unit
     if isinstance(attribution, Ism):
         return mutagenesis_tracks(attribution.bases, attribution.importance, unit, region)
+    if isinstance(attribution, Attention):
+        return [value_track(per_base(attribution), unit, METHODS[attribution.how], region)]
     remark = attribution.completeness if attribution.flagged else ""
-    return [value_track(attribution.values, unit, NAMES[attribution.method], region, remark)]
+    return [value_track(attribution.values, unit, METHODS[attribution.method], region, remark)]
 
 
 def genes_around(study: Study, region: Region) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,9 +13,9 @@ from gexviz.cohort.background import Background
 from gexviz.cohort.editing import edits_of
 from gexviz.cohort.variant_sequences import VariantSequences
 from gexviz.errors import GexvizError
+from gexviz.explaining.attributions import per_base
 from gexviz.explaining.gradients import Gradients
 from gexviz.explaining.ism import Ism
-from gexviz.explaining.locus import per_base
 from gexviz.explaining.target import Labels
 
 Motifs = Mapping[str, np.ndarray]

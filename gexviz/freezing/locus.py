@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from gexviz.errors import GexvizError
-from gexviz.explaining import effects, gradients, ism
+from gexviz.explaining import attributions, effects
+from gexviz.explaining.attention import Attention
+from gexviz.explaining.attributions import Attribution
+from gexviz.explaining.ism import Ism, stored_mutagenesis
 from gexviz.explaining.locus import genes_around
 from gexviz.explaining.regions import parse_region
-from gexviz.explaining.target import target
+from gexviz.explaining.target import Target, target
 from gexviz.figures.tracks.base import Region
-from gexviz.freezing.asked import ISM, OfGene, Track
+from gexviz.freezing.asked import OfGene, Track
 from gexviz.freezing.work import Work, named
 from gexviz.session.contents import TABLES
 from gexviz.session.naming import without_paths
@@ -100,29 +103,23 @@ def tracks_of(work: Work, gene: OfGene) -> list[Bases]:
 def _bases(work: Work, gene: OfGene, track: Track) -> Bases | None:
     on = target(work.study, track.model, gene.place)
     region = parse_region(track.region, on.background.window)
-    attribution: ism.Ism | gradients.Gradients | None
-    if track.method == ISM:
-        attribution = ism.stored_mutagenesis(on, region)
-        if attribution is None and work.compute:
-            attribution = ism.mutagenesis(on, region, progress=work.progress)
-    elif track.method in gradients.NAMES:
-        attribution = gradients.stored_attribution(on, region, track.method)
-        if attribution is None and work.compute:
-            attribution = gradients.attribution(on, region, track.method, progress=work.progress)
-    else:
+    if track.method not in attributions.METHODS:
         raise GexvizError(f"there is no method '{track.method}'")
+    attribution = attributions.stored(on, region, track.method)
+    if attribution is None and work.compute:
+        attribution = attributions.attributed(on, region, track.method, work.progress)
     if attribution is None:
         return None
-    if isinstance(attribution, ism.Ism):
-        table, values, note = attribution.bases, attribution.delta, attribution.how
+    if isinstance(attribution, Ism):
+        table, values = attribution.bases, attribution.delta
     else:
-        table, note = attribution.values, attribution.completeness
+        table = attributions.per_base(attribution)
         values = table["value"].to_numpy(np.float32)
     labels = attribution.labels
     facts = {
         "gene": gene.place.id, "model": track.model, "method": track.method, "background": labels.background,
         "unit": labels.unit, "contig": labels.contig, "start": region[0], "end": region[1],
-        "note": without_paths(note),
+        "note": without_paths(_note(on, region, attribution)),
     }  # fmt: skip
     arrays = {
         "position": table["position"].to_numpy(np.int64),
@@ -131,3 +128,11 @@ def _bases(work: Work, gene: OfGene, track: Track) -> Bases | None:
         "values": values,
     }
     return Bases(facts, arrays)
+
+
+def _note(on: Target, region: tuple[int, int], attribution: Attribution) -> str:
+    """What has to be known of it; of attention also how far it agrees with mutagenesis, if that is stored."""
+    note = attributions.told(attribution)
+    if isinstance(attribution, Attention) and (known := stored_mutagenesis(on, region)) is not None:
+        note += f" {attribution.agreement_words(known)}"
+    return note

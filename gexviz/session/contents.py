@@ -247,7 +247,8 @@ TABLES: dict[str, tuple[str, ...]] = {
 
 ARRAYS: dict[str, str] = {"position": "i8", "inserted": "i4", "ref": "u1", "values": "f4"}
 """Arrays of a track: places as in tables of bases (0-based, forward strand), the base that is there (ASCII), and values
-(bases, 4) of mutagenesis (A, C, G, T; NaN-free: 0 at the base that is there) or (bases,) of a gradient."""
+(bases, 4) of mutagenesis (A, C, G, T; NaN-free: 0 at the base that is there) or (bases,) of a gradient or of
+attention."""
 
 OF_PEOPLE = ("people", "values", "dosages")
 """Tables with a row a person, which no session of level ``aggregate`` has."""

@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from gexviz.errors import GexvizError
-from gexviz.explaining.gradients import NAMES
+from gexviz.explaining.attributions import METHODS
 from gexviz.ui.search import GeneBook
 
 KEYS = ("gene", "model", "linear", "variant", "region", "method", "tracks")
-
-ISM = "ism"
-METHODS = {ISM: "Mutagenesis (ISM)"} | NAMES
-"""Ways to tell what a base is worth, as the URL has them -> as people read them."""
 
 TRACKS = {"variants": "Variants", "bases": "Bases", "difference": "Difference", "motifs": "Motifs", "own": "Own tracks"}
 """Tracks of the Locus page that can be left out, as the URL has them -> as people read them."""
@@ -62,7 +58,7 @@ class Selection(NamedTuple):
     region : str or None
         As it was typed; 1-based closed. None for the whole window of the model.
     method : str or None
-        One of :data:`METHODS`; None for mutagenesis.
+        One of :data:`gexviz.explaining.attributions.METHODS`; None for mutagenesis.
     tracks : str or None
         Some of :data:`TRACKS`, with commas between; None for all.
     unknown : tuple of Unknown

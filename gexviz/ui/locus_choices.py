@@ -10,10 +10,11 @@ import streamlit as st
 
 from gexviz.cohort.windows import Window
 from gexviz.errors import GexvizError
+from gexviz.explaining.attributions import ISM, METHODS, methods_of
 from gexviz.explaining.regions import parse_region, region_text
 from gexviz.study import Study
 from gexviz.ui.frame import View
-from gexviz.ui.links import ISM, METHODS, TRACKS
+from gexviz.ui.links import TRACKS
 from gexviz.ui.locus_looked import Person, motif_file
 from gexviz.ui.locus_regions import around, in_url, panned, zoomed
 from gexviz.ui.messages import error_block, plain
@@ -40,12 +41,13 @@ class Files(NamedTuple):
     motifs: Path | None
 
 
-def method_choice(view: View) -> str:
-    """Ask how to tell what each base is worth."""
+def method_choice(view: View, model: str) -> str:
+    """Ask how to tell what each base is worth, in ways that the model can be looked into; the URL may name others."""
     method = view.selection.method or ISM
     st.session_state["method_box"] = method
+    offered = dict.fromkeys([*methods_of(view.study.model(model)), method])
     st.selectbox(
-        "Method", list(METHODS), key="method_box", format_func=lambda m: METHODS[m], width=210,
+        "Method", list(offered), key="method_box", format_func=lambda m: METHODS[m], width=240,
         on_change=lambda: _go(view, method=_unless(st.session_state["method_box"], ISM)),
     )  # fmt: skip
     return method

@@ -13,13 +13,11 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from gexviz.explaining.gradients import Gradients
+from gexviz.explaining.attributions import METHODS, Attribution, per_base
 from gexviz.explaining.ism import Ism
-from gexviz.explaining.locus import per_base
 from gexviz.exporting import write_bedgraph, write_bigwig, write_logo, write_sites_bed, write_variants_bed
 from gexviz.exporting.logo import MOST_BASES
 from gexviz.ui.downloads import csv_bytes
-from gexviz.ui.links import METHODS
 from gexviz.ui.locus_looked import Looked
 from gexviz.ui.messages import plain
 
@@ -38,7 +36,7 @@ def file_name(looked: Looked, what: str) -> str:
     return "-".join(re.sub(r"[^A-Za-z0-9._]+", "_", part).strip("._") or "x" for part in parts)
 
 
-def exports(looked: Looked, found: Ism | Gradients | None, sites: pd.DataFrame | None) -> None:
+def exports(looked: Looked, found: Attribution | None, sites: pd.DataFrame | None) -> None:
     """Offer files of what is shown; each is made when it is asked for."""
     with st.popover("Export", icon=":material/download:"):
         st.segmented_control(
@@ -52,7 +50,7 @@ def exports(looked: Looked, found: Ism | Gradients | None, sites: pd.DataFrame |
         _of_intervals(looked, sites, ucsc=bool(ucsc))
 
 
-def _of_bases(looked: Looked, found: Ism | Gradients | None, *, ucsc: bool) -> None:
+def _of_bases(looked: Looked, found: Attribution | None, *, ucsc: bool) -> None:
     """Values of the region's bases: logo, CSV, bedGraph, bigWig."""
     st.markdown(f"**{METHODS[looked.method]}** of the region shown")
     if found is None:
@@ -60,7 +58,7 @@ def _of_bases(looked: Looked, found: Ism | Gradients | None, *, ucsc: bool) -> N
         return
     bases, contig, title = per_base(found), looked.window.contig, looked.labels.title()
     wide = len(bases) > MOST_BASES
-    logo = {"unit": looked.labels.unit, "title": f"{title} · {METHODS[looked.method]}"}
+    logo = {"unit": found.labels.unit, "title": f"{title} · {METHODS[looked.method]}"}
     limit = f"Choose a region of at most {MOST_BASES} bases" if wide else None
     with st.container(horizontal=True):
         for ending in ("svg", "pdf"):
@@ -93,7 +91,7 @@ def _of_intervals(looked: Looked, sites: pd.DataFrame | None, *, ucsc: bool) -> 
             _button(looked, "CSV", f"{what}.csv", table=one_based)
 
 
-def with_one_based_positions(found: Ism | Gradients) -> pd.DataFrame:
+def with_one_based_positions(found: Attribution) -> pd.DataFrame:
     """Values of bases as a table, with positions as people read them."""
     table = found.bases if isinstance(found, Ism) else found.table()
     return table.assign(position=table["position"] + 1)

@@ -52,7 +52,7 @@ class Looked(NamedTuple):
     region : tuple of int
         What of it is shown; 0-based half-open.
     method : str
-        One of :data:`gexviz.ui.links.METHODS`.
+        One of :data:`gexviz.explaining.attributions.METHODS`.
     person : Person or None
         Whose haplotype is `first`; None for the reference.
     first, second : Target or None

@@ -10,6 +10,7 @@ import streamlit as st
 
 from gexviz.explaining import epistasis
 from gexviz.explaining.agreement import Linearity, linearity
+from gexviz.explaining.attributions import ISM
 from gexviz.explaining.epistasis import Interactions
 from gexviz.explaining.gradients import NAMES, Gradients
 from gexviz.explaining.ism import Ism
@@ -20,7 +21,6 @@ from gexviz.tasks import Progress
 from gexviz.ui import locus_work
 from gexviz.ui.charts import show_chart
 from gexviz.ui.frame import readable
-from gexviz.ui.links import ISM
 from gexviz.ui.locus_exports import file_name
 from gexviz.ui.locus_looked import Looked
 from gexviz.ui.locus_work import Wanted
@@ -115,12 +115,12 @@ def _linearity(looked: Looked) -> None:
     if not isinstance(looked.study.model(looked.model), Differentiable):
         st.caption(f"{plain(looked.model)} has no gradient.")
         return
-    if looked.method == ISM:
+    if looked.method in NAMES:
+        method = looked.method
+    else:
         method = st.selectbox(
             "Gradient", list(NAMES), key="linearity_of", format_func=lambda m: NAMES[m], width=230, persist_state=_KEEP
         )
-    else:
-        method = looked.method
     jobs = looked.view.jobs
     mutated, gradient = (
         locus_work.attributed(jobs, looked.first, looked.region, m, looked.until) for m in (ISM, method)

@@ -15,8 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from gexviz.cohort.windows import Window
 from gexviz.errors import GexvizError
+from gexviz.explaining.attention import NOTE, Attention
+from gexviz.explaining.attributions import ISM, METHODS, Attribution
 from gexviz.explaining.effects import stored_effects
-from gexviz.explaining.gradients import Gradients
 from gexviz.explaining.ism import Ism
 from gexviz.explaining.locus import Locus
 from gexviz.explaining.regions import region_text
@@ -29,7 +30,6 @@ from gexviz.ui import keeping, locus_choices, locus_exports, locus_more, locus_v
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
 from gexviz.ui.gene_heading import heading
-from gexviz.ui.links import ISM, METHODS
 from gexviz.ui.locus_choices import Files
 from gexviz.ui.locus_looked import (
     Looked,
@@ -91,7 +91,7 @@ def _with_sequence(view: View, model: str, locus: GeneLocus) -> None:
     window = view.study.window(model, locus)
     region = locus_choices.region_of(view, window)
     with st.container(horizontal=True, vertical_alignment="bottom", key="locus_what"):
-        method = locus_choices.method_choice(view)
+        method = locus_choices.method_choice(view, model)
         first, second = locus_choices.sequence_choice(view.study)
         locus_choices.tracks_choice(view)
         files = locus_choices.files_choice(view.opened)
@@ -162,6 +162,9 @@ def _show(looked: Looked, files: Files, export: DeltaGenerator) -> None:
         locus = _locus(looked, attributions, sites, _own_tracks(looked, files))
         _figure(looked, locus, files)
         _notes(looked, attributions, 0 if sites is None else len(sites))
+    if isinstance(attributions[0], Attention):
+        with readable("the agreement with mutagenesis"):
+            _agreement(looked, attributions[0])
     with export, readable("the export"):
         locus_exports.exports(looked, attributions[0], sites)
     if looked.effects is None:
@@ -205,7 +208,7 @@ def _own_tracks(looked: Looked, files: Files) -> list[UserTrack]:
 
 
 def _locus(
-    looked: Looked, found: Sequence[Ism | Gradients | None], sites: pd.DataFrame | None, own: list[UserTrack]
+    looked: Looked, found: Sequence[Attribution | None], sites: pd.DataFrame | None, own: list[UserTrack]
 ) -> Locus:
     genes, exons = genes_of(looked.study, looked.files, looked.window.contig, *looked.region)
     same = looked.first and looked.second and looked.first.key() == looked.second.key()
@@ -254,6 +257,16 @@ def _lollipop_clicked(looked: Looked) -> None:
         if variant in looked.effects.table.index:
             locus_variants.choose(looked.view, variant)
             return
+
+
+def _agreement(looked: Looked, attention: Attention) -> None:
+    """Say that attention is no explanation, and how far it agrees with mutagenesis of the same bases."""
+    assert looked.first is not None
+    words = NOTE
+    known = locus_work.attributed(looked.view.jobs, looked.first, looked.region, ISM, looked.until)
+    if isinstance(known, Ism):
+        words += f" {attention.agreement_words(known)}"
+    st.caption(f":material/info: {plain(words)}")
 
 
 def _notes(looked: Looked, found: Sequence[Any], sites: int) -> None:

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from gexviz.explaining.locus import per_base
+from gexviz.explaining.attributions import METHODS, per_base
 from gexviz.figures import words
 from gexviz.figures.logos import side_by_side_logos
 from gexviz.ui import locus_work
 from gexviz.ui.charts import show_chart
 from gexviz.ui.downloads import csv_bytes
 from gexviz.ui.frame import View, open_gene, readable
-from gexviz.ui.links import METHODS
 from gexviz.ui.locus_exports import file_name
 from gexviz.ui.locus_looked import Looked, motif_changes, variant_sequences
 from gexviz.ui.locus_regions import around
@@ -220,7 +219,7 @@ def logos(looked: Looked, variant: str) -> None:
     if found[0] is None or found[1] is None:
         return
     figure = side_by_side_logos(
-        per_base(found[0]), per_base(found[1]), variant, unit=looked.labels.unit,
+        per_base(found[0]), per_base(found[1]), variant, unit=found[0].labels.unit,
         title=f"{METHODS[looked.method]}, on {looked.first.background.label}",
     )  # fmt: skip
     alt = f"Sequence logos around {words.variant_name(variant)} with the reference and the alternative allele"

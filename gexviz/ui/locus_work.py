@@ -12,16 +12,14 @@ import streamlit as st
 from gexviz.analysis import ism as analysis_ism
 from gexviz.analysis.prediction import predict_sequences
 from gexviz.errors import Cancelled
-from gexviz.explaining import effects, gradients, ism
-from gexviz.explaining.gradients import Gradients
-from gexviz.explaining.ism import Ism
+from gexviz.explaining import attributions, effects, ism
+from gexviz.explaining.attributions import ISM, METHODS, Attribution
 from gexviz.explaining.target import Target
 from gexviz.models.base import GeneLocus
 from gexviz.results import digest_of
 from gexviz.study import Study
 from gexviz.tasks import Progress
 from gexviz.ui.jobs import Job, Jobs, clock
-from gexviz.ui.links import ISM, METHODS
 from gexviz.ui.messages import error_block, plain
 
 PATIENCE = 1.5
@@ -83,17 +81,10 @@ class Wanted(NamedTuple):
     device: str = "locus"
 
 
-def attributed(
-    jobs: Jobs, target: Target, region: tuple[int, int], method: str, until: float
-) -> Ism | Gradients | None:
+def attributed(jobs: Jobs, target: Target, region: tuple[int, int], method: str, until: float) -> Attribution | None:
     """An attribution; while there is none it is computed, and that is said."""
-
-    def read() -> Ism | Gradients | None:
-        if method == ISM:
-            return ism.stored_mutagenesis(target, region)
-        return gradients.stored_attribution(target, region, method)
-
-    found: Ism | Gradients | None = found_or_begun(jobs, attribution(target, region, method), read, until)
+    read = partial(attributions.stored, target, region, method)
+    found: Attribution | None = found_or_begun(jobs, attribution(target, region, method), read, until)
     return found
 
 
@@ -104,10 +95,7 @@ def attribution(target: Target, region: tuple[int, int], method: str) -> Wanted:
     on = "" if target.background.label == "reference" else f" on {target.background.label}"
 
     def work(progress: Progress) -> str:
-        if method == ISM:
-            ism.mutagenesis(target, region, progress=progress)
-        else:
-            gradients.attribution(target, region, method, progress=progress)
+        attributions.attributed(target, region, method, progress)
         return DONE
 
     label = f"{what} of {target.locus.name} with {target.name}{on}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from gexviz.errors import GexvizError
-from gexviz.ui.links import METHODS, TRACKS, Selection, Unknown
+from gexviz.explaining.attributions import METHODS
+from gexviz.ui.links import TRACKS, Selection, Unknown
 from gexviz.ui.opening import Opened
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from gexviz.errors import GexvizError
+from gexviz.explaining.attributions import ISM
 from gexviz.explaining.effects import stored_effects
 from gexviz.figures import words
 from gexviz.figures.association import Evidence, association_figure, evidence_region
@@ -22,7 +23,6 @@ from gexviz.mismatches import Mismatches
 from gexviz.ui import locus_variants, locus_work, mismatches_choice, tables
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
-from gexviz.ui.links import ISM
 from gexviz.ui.locus_looked import Looked, genes_of, known_motifs, motif_file, sequence_target
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.mismatches_words import gene_steps, variant_steps

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gexviz.explaining.attributions import METHODS
 from gexviz.session.contents import Level, View
 from gexviz.ui.keeping import name_of
-from gexviz.ui.links import METHODS, TRACKS
+from gexviz.ui.links import TRACKS
 from gexviz.ui.opening import Opened
 
 LEVELS: dict[Level, tuple[str, str]] = {

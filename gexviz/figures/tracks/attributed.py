@@ -19,6 +19,8 @@ GRADIENTS = {
     "deeplift_shap": "DeepLiftSHAP",
 }
 """Methods by gradients, as people read them."""
+ATTENTION = {"rollout": "Attention rollout", "relevance": "Relevance (gradient x attention)"}
+"""Ways to follow the attention of transformers, as people read them; their values are 0 or more."""
 
 
 def mutagenesis_tracks(substitutions: pd.DataFrame, heights: pd.DataFrame, unit: str, region: Region) -> list[Track]:

@@ -12,7 +12,7 @@ from gexviz.figures import words
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks import GeneTrack, Region, Track, VariantTrack
 from gexviz.figures.tracks.association import AssociationTrack
-from gexviz.figures.tracks.attributed import GRADIENTS, IMPORTANCE, mutagenesis_tracks, value_track
+from gexviz.figures.tracks.attributed import ATTENTION, GRADIENTS, IMPORTANCE, mutagenesis_tracks, value_track
 from gexviz.figures.tracks.base import LETTERS_BELOW, within
 from gexviz.figures.tracks.weights import WeightTrack
 from gexviz.session.contents import Session, View
@@ -75,7 +75,8 @@ class _Bases:
 
     @property
     def name(self) -> str:
-        return IMPORTANCE if self.values.ndim == 2 else GRADIENTS.get(self.facts["method"], str(self.facts["method"]))
+        method = str(self.facts["method"])
+        return IMPORTANCE if self.values.ndim == 2 else (GRADIENTS | ATTENTION).get(method, method)
 
     def tracks(self, region: Region) -> list[Track]:
         """As the Locus page draws them."""
