@@ -113,6 +113,14 @@ def test_a_view_that_a_session_cannot_hold_is_said(study: Path, monkeypatch: pyt
     assert draft(study).state().views == ()
 
 
+def test_what_the_study_is_made_of_is_kept_and_opened_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep(opened(study, monkeypatch, "Data"), "Who is in it", "Mind the small groups.")
+    (view,) = draft(study).state().views
+    page, query = link_of(view)
+    assert (page, set(query)) == ("Data", {"view"})
+    assert "Who is in it" in said(opened(study, monkeypatch, page, **query))
+
+
 def test_filters_are_kept_and_set_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(study, monkeypatch, "Overview")
     assert not app.error

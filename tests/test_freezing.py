@@ -18,6 +18,7 @@ from gexviz.errors import Cancelled, GexvizError
 from gexviz.freezing import freeze, preview
 from gexviz.session.contents import OF_PEOPLE, TABLES, Anchor, Note, State, View
 from gexviz.session.privacy import K
+from gexviz.session.shown import shown
 from gexviz.session.writing import write_session
 
 PAIR = {"model": "cnn", "linear": "enet"}
@@ -29,6 +30,7 @@ VIEWS = (
     View(page="gene", gene="GENE01", variant=RARE, **PAIR),
     View(page="locus", gene="GENE03", method="ism", region="sim1:318,300-318,500", model="cnn"),
     View(page="mismatches", gene=GENE, variant=VARIANT, **PAIR),
+    View(page="data", title="Who is in it"),
 )
 STATE = State(title="Why?", question="Which?", findings="These.", views=VIEWS)
 NOTES = (Note(author="Ana", anchor=Anchor(gene=GENE, variant=VARIANT), text="test this promoter variant"),)
@@ -171,12 +173,50 @@ def rare_variants(study):
     return found
 
 
+def test_no_number_of_a_file_is_one_person_s(frozen, study):
+    """Of the whole cohort's expression and predictions, none is in a table or array, to all its digits."""
+    values = [study.predicted("cnn").values, study.predicted("enet").values, study.cohort.expression.values]
+    theirs = np.unique(np.concatenate([table.to_numpy(np.float64).ravel() for table in values]))
+    digits = np.array([len(f"{v:.15g}".replace(".", "").strip("-0")) for v in theirs])
+    theirs = theirs[np.isfinite(theirs) & (digits >= 7)]
+    assert len(theirs) > 10_000
+
+    def found(session):
+        columns = [t[c] for name, t in session.tables.items() for c in t.select_dtypes("float")]
+        arrays = [array for of in session.arrays.values() for array in of.values()]
+        numbers = np.concatenate([np.asarray(v, np.float64).ravel() for v in (*columns, *arrays)])
+        single = theirs.astype(np.float32).astype(np.float64)
+        return np.isin(numbers, theirs) | np.isin(numbers, single)
+
+    assert found(frozen["full"]).sum() > 1_000
+    assert not found(frozen["aggregate"]).any()
+
+
 def test_numbers_of_people_are_multiples(frozen):
     session = frozen["aggregate"]
     for name in ("density", "groups", "effects", "candidates"):
         table = session.tables[name]
         counts = table["people" if "people" in table else "carriers"].dropna()
         assert len(counts) and (counts % K == 0).all() and (counts >= K).all(), name
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_populations_are_told_as_the_level_lets_them(frozen, study, level):
+    told = frozen[level].tables["populations"].set_index("population")["people"]
+    exact = study.samples["population"].value_counts()
+    assert len(exact) > 1 and exact.min() >= K  # nothing to put together
+    wanted = {name: round(n / K) * K if level == "aggregate" else n for name, n in exact.items()}
+    assert told.to_dict() == wanted
+
+
+def test_a_frozen_data_page_has_the_models_of_the_study(frozen, study):
+    session = frozen["aggregate"]
+    people, models = shown(session, next(v for v in session.state.views if v.page == "data"))
+    assert f"{len(study.samples):,} in all" in people.title
+    status = study.status("cnn")["state"].value_counts()
+    row = models.table.set_index("model").loc["cnn"]
+    assert row["family"] == "cnn" and {s: row[f"genes {s}"] for s in status.index} == status.to_dict()
+    assert set(models.table["model"]) == set(study.model_names)
 
 
 def test_rounding_makes_no_gene_positive_or_negative(study, frozen):

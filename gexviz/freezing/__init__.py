@@ -14,6 +14,7 @@ from gexviz.errors import GexvizError
 from gexviz.freezing import direction, locus
 from gexviz.freezing.asked import asked_of
 from gexviz.freezing.carriers import count_carriers
+from gexviz.freezing.data import collect_data
 from gexviz.freezing.manifest import manifest_of
 from gexviz.freezing.overview import collect_overview
 from gexviz.freezing.people import people_of
@@ -101,7 +102,7 @@ def freeze(
     if level != "full":
         tables = coarse_tables(work, tables, carriers)
     told = carriers.table.index if level == "full" else carriers.enough()
-    tables |= aggregates(work, people, told)
+    tables |= aggregates(work, people, told) | collect_data(work, level)
     who = None
     if level != "aggregate":
         rows, who = rows_of_people(study, people, told, level)

@@ -77,6 +77,8 @@ class Asked:
     pairs : list of Pair
     left_out : list of str
         What can't be had, a sentence each.
+    data : bool
+        Whether it is shown what the study is made of.
     """
 
     state: State
@@ -85,6 +87,7 @@ class Asked:
     genes: dict[str, OfGene] = field(default_factory=dict)
     pairs: list[Pair] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    data: bool = False
 
 
 def asked_of(study: Study, state: State, notes: Sequence[Note] = ()) -> Asked:
@@ -95,7 +98,9 @@ def asked_of(study: Study, state: State, notes: Sequence[Note] = ()) -> Asked:
         found = _with_gene_id(study, view, asked)
         views.append(found)
         models = _models(study, found, asked)
-        if found.page == "overview":
+        if found.page == "data":
+            asked.data = True
+        elif found.page == "overview":
             _extend(asked.evaluated, models)
             _extend(asked.whole, models)
         elif found.page == "mismatches" and (pair := _pair(study, found, models)) is not None:
@@ -111,7 +116,7 @@ def asked_of(study: Study, state: State, notes: Sequence[Note] = ()) -> Asked:
 def _of_gene(study: Study, asked: Asked, view: View, models: list[str]) -> None:
     """Add what a view shows of its gene."""
     gene = asked.genes[str(view.gene)]
-    if view.page == "overview":
+    if view.page in ("data", "overview"):
         return
     _extend(asked.evaluated, models)
     _extend(gene.variants, [v for v in (view.variant, *view.variants) if v])

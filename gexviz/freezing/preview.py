@@ -17,6 +17,8 @@ _HOLDS = {
 _TABLES = {
     "genes": "places of genes",
     "exons": "exons",
+    "populations": "numbers of people by population",
+    "coverage": "numbers of genes by the state of their predictions",
     "evaluation": "each gene's correlation, by model",
     "benchmark": "mean correlations, beside published ones",
     "density": "predicted against observed: numbers of people in bins",

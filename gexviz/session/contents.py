@@ -16,7 +16,7 @@ SCHEMA: Literal[1] = 1
 """Version of the session file that this gexviz writes."""
 
 Level = Literal["aggregate", "pseudonymous", "full"]
-Page = Literal["overview", "gene", "locus", "mismatches"]
+Page = Literal["data", "overview", "gene", "locus", "mismatches"]
 
 
 def _printable(text: str) -> str:
@@ -222,6 +222,9 @@ TABLES: dict[str, tuple[str, ...]] = {
     # places: position, start, end and tss are 0-based, half-open
     "genes": ("gene", "name", "contig", "start", "end", "strand", "tss"),
     "exons": ("gene", "contig", "start", "end"),
+    # what the study is made of; no person in it
+    "populations": ("population", "people"),
+    "coverage": ("model", "state", "genes"),
     # evaluation; no person in it
     "evaluation": ("gene", "model", "n", "pearson", "pearson_low", "pearson_high", "spearman", "p", "q", "status"),
     "benchmark": ("model", "row", "value", "low", "high", "n", "published"),

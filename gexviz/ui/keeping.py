@@ -21,7 +21,8 @@ from gexviz.ui.opening import Opened
 VIEW = "view"
 """The URL's parameter that holds the id of a kept view, while it is opened. Never copied into a link."""
 
-FIELDS = {
+FIELDS: dict[str, tuple[str, ...]] = {
+    "Data": (),
     "Overview": ("model", "linear"),
     "Gene": ("gene", "model", "linear", "variant"),
     "Locus": ("gene", "model", "linear", "variant", "region", "method"),

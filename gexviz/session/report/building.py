@@ -30,6 +30,7 @@ offline = lazy("plotly.offline")
 _HERE = Path(__file__).parent
 _SCRIPTS = ("figures.js", "tables.js", "notes.js")
 _PAGES = {
+    "data": "cohort and models",
     "overview": "all genes",
     "gene": "predicted and observed",
     "locus": "bases and variants",

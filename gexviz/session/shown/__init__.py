@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gexviz.errors import GexvizError
 from gexviz.session.contents import Session, View
+from gexviz.session.shown.data import data_view
 from gexviz.session.shown.gene import gene_view
 from gexviz.session.shown.harmless import without_links
 from gexviz.session.shown.item import Shown
@@ -15,7 +16,13 @@ from gexviz.session.shown.overview import overview_view
 
 __all__ = ["Shown", "shown"]
 
-_PAGES = {"overview": overview_view, "gene": gene_view, "locus": locus_view, "mismatches": mismatches_view}
+_PAGES = {
+    "data": data_view,
+    "overview": overview_view,
+    "gene": gene_view,
+    "locus": locus_view,
+    "mismatches": mismatches_view,
+}
 
 
 def shown(session: Session, view: View) -> list[Shown]:
