@@ -80,7 +80,8 @@ def write_head(path: Path, family: str, options: dict[str, object], seed: int, g
         scale="log2 expression",
         method="random weights",
     )
-    write_heads(path, Heads(about, rng.normal(size=(len(genes) + 1, DIM)), np.zeros(len(genes) + 1)))
+    arrays = {"coefficients": rng.normal(size=(len(genes) + 1, DIM)), "intercepts": np.zeros(len(genes) + 1)}
+    write_heads(path, Heads(about, arrays))
     return path
 
 

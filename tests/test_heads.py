@@ -20,6 +20,7 @@ from gexviz.errors import GexvizError
 from gexviz.heads import HeadSettings
 from gexviz.models.base import Differentiable
 from gexviz.models.language.head import read_heads
+from gexviz.models.language.head_networks import build_head
 from gexviz.models.onehot import one_hot
 from gexviz.models.registry import open_model
 
@@ -39,6 +40,9 @@ def folder(tmp_path_factory):
     language_files.write_gpn(folder / "gpn", 0)
     bases = 'family = "gpn"\nweights = "gpn/pytorch_model.bin"\n'
     sections += [f"\n[models.gpn]\n{bases}", f'\n[models.gpn_people]\n{bases}head = "gpn_people.safetensors"\n']
+    for method in ("mlp", "attention"):
+        sections.append(f'\n[models.genes_{method}]\n{keys}head = "genes_{method}.safetensors"\n')
+        sections.append(f'\n[models.people_{method}]\n{bases}head = "people_{method}.safetensors"\n')
     toml = folder / "study.toml"
     toml.write_text(toml.read_text() + "".join(sections))
     return folder
@@ -93,10 +97,11 @@ def test_the_head_is_linear_in_the_embedding(study, across_genes):
     gene = study.genes.index[3]
     row = heads.about.rows[gene]
     reference, people = embedded(study, gene)
-    value = reference @ heads.coefficients[row] + heads.intercepts[row]
+    coefficients, intercept = (heads.arrays[name][row] for name in ("coefficients", "intercepts"))
+    value = reference @ coefficients + intercept
     assert across_genes.genes.at[gene, "held_out"] == pytest.approx(value, rel=1e-5)
     predicted = study.predict("genes", [gene]).set_index("sample")["value"]
-    np.testing.assert_allclose(predicted, people @ heads.coefficients[row] + heads.intercepts[row], rtol=1e-4)
+    np.testing.assert_allclose(predicted, people @ coefficients + intercept, rtol=1e-4)
     assert np.ptp(predicted) > 0
     assert study.spec("genes").scale.startswith("mean expression") and not study.spec("genes").trained_on_cohort
 
@@ -109,15 +114,15 @@ def test_a_genes_expression_has_no_say_in_its_own_head(folder, study, across_gen
     before, after = read_heads(across_genes.head), read_heads(again.head)
     own = before.about.rows[gene]
     assert after.about.rows == before.about.rows
-    for row in range(len(before.intercepts)):
-        same = np.array_equal(before.coefficients[row], after.coefficients[row])
+    for row in range(len(before.arrays["intercepts"])):
+        same = np.array_equal(before.arrays["coefficients"][row], after.arrays["coefficients"][row])
         assert same == (row == own)
 
 
 def test_embeddings_are_kept(study, across_genes, folder):
     ran = []
     again = study.train_head("nt", folder / "again.safetensors", progress=lambda *told: ran.append(told))
-    assert not ran
+    assert not ran  # each gene embedded would tell
     assert again.held_out_r == across_genes.held_out_r
 
 
@@ -138,7 +143,7 @@ def test_people_are_predicted_by_a_ridge_of_the_gene(study, across_people):
     _, people = embedded(study, gene)
     row = heads.about.rows[gene]
     predicted = study.predict("people", [gene]).set_index("sample")["value"]
-    expected = people @ heads.coefficients[row] + heads.intercepts[row]
+    expected = people @ heads.arrays["coefficients"][row] + heads.arrays["intercepts"][row]
     np.testing.assert_allclose(predicted, expected, atol=1e-5)
     assert abs(predicted.mean()) < 1e-6  # of expression without its mean and covariates
 
@@ -181,7 +186,7 @@ def test_out_of_fold_predictions_of_another_head_are_refused(study, across_peopl
     other = tmp_path / "people.safetensors"
     shutil.copy(folder / "genes.safetensors", other)
     heads = read_heads(across_people.head)
-    heads.intercepts[0] += 1
+    heads.arrays["intercepts"][0] += 1
     from_elsewhere = tmp_path / "moved.safetensors"
     language_files.write_heads(from_elsewhere, heads)
     options = {"weights": folder / "nt/model.safetensors", "window": WINDOW, "head": from_elsewhere}
@@ -200,6 +205,137 @@ def test_heads_across_people_of_a_model_of_bases_have_gradients_too(study, folde
     assert isinstance(model, Differentiable)
     x = one_hot(study.haplotypes("gpn_people", gene).sequences[:3])
     np.testing.assert_allclose(model.network()(torch.from_numpy(x)).numpy(), model.predict_sequences(x), atol=1e-4)
+
+
+# -- heads that aren't linear ------------------------------------------------------------------------------------------
+
+
+def settings_of(method, across):
+    return HeadSettings(method=method, across=across, segments=4, networks=2, units=8, folds=3)
+
+
+def with_signal(study, folder):
+    """The study, with expression that goes with an embedding's first numbers."""
+    changed, genes = gx.load(folder / "study.toml", results=folder / "results"), list(study.genes.index)
+    references = [reference_sequence(study.cohort.reference, study.window("nt", study.locus(g))) for g in genes]
+    numbers = study.model("nt").embed(one_hot(np.stack(references)))[:, :3].sum(axis=1)
+    changed.cohort.expression.values.loc[genes] += 10 * stats.zscore(numbers)[:, None]
+    return changed
+
+
+@pytest.fixture(scope="module", params=["mlp", "attention"])
+def network_across_genes(request, study, folder):
+    settings, out = settings_of(request.param, "genes"), folder / f"genes_{request.param}.safetensors"
+    made = with_signal(study, folder).train_head("nt", out, settings=settings)
+    assert made.held_out_r > 0.3
+    return request.param, made
+
+
+@pytest.fixture(scope="module", params=["mlp", "attention"])
+def network_across_people(request, study, folder):
+    """Of a model that reads both strands, base by base; and the gene that it predicts best."""
+    out, genes = folder / f"people_{request.param}.safetensors", list(study.genes.index[:4])
+    made = study.train_head("gpn", out, genes, settings=settings_of(request.param, "people"))
+    gene = made.genes["rho_avg"].idxmax()
+    assert made.genes.at[gene, "rho_avg"] > 0.1
+    return request.param, made, gene
+
+
+def test_each_gene_is_predicted_by_the_network_that_did_not_see_it(study, network_across_genes):
+    method, made = network_across_genes
+    predicted = study.predict(f"genes_{method}", reference=True).set_index("gene")["value"]
+    np.testing.assert_allclose(predicted[made.genes.index], made.genes["held_out"], rtol=1e-4)
+    assert np.ptp(predicted) > 0
+    spec = study.spec(f"genes_{method}")
+    assert ("4 equal parts of the window" in spec.readout) == (method == "attention") and not spec.trained_on_cohort
+
+
+def test_a_genes_expression_has_no_say_in_its_own_network(folder, study, network_across_genes, tmp_path):
+    method, made = network_across_genes
+    gene = study.genes.index[5]
+    changed = with_signal(study, folder)
+    changed.cohort.expression.values.loc[gene] += 50
+    again = changed.train_head("nt", tmp_path / "other.safetensors", settings=settings_of(method, "genes"))
+    before, after = read_heads(made.head), read_heads(again.head)
+    own = before.about.rows[gene]
+    for row in range(before.about.count):
+        same = all(np.array_equal(before.arrays[name][row], after.arrays[name][row]) for name in before.arrays)
+        assert same == (row == own)
+
+
+def test_people_are_the_mean_of_predictions_of_copies_and_strands(study, network_across_people):
+    method, made, gene = network_across_people
+    heads, haplotypes = read_heads(made.head), study.haplotypes("gpn", gene)
+    strands = study.model("gpn").embed_strands(one_hot(haplotypes.sequences), heads.about.segments)
+    assert strands.shape[1:] == ((2, 4, language_files.DIM) if method == "attention" else (2, language_files.DIM))
+    head = build_head(method, heads.of(gene))
+    copies = np.mean([head(torch.from_numpy(strands[:, i])).numpy() for i in (0, 1)], axis=0)
+    expected = copies[haplotypes.index.to_numpy()].mean(axis=1)
+    predicted = study.predict(f"people_{method}", [gene]).set_index("sample")["value"]
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+    assert np.ptp(predicted) > 1e-3
+
+
+def test_people_of_a_networks_training_are_compared_out_of_fold(study, network_across_people):
+    method, made, gene = network_across_people
+    assert study.spec(f"people_{method}").trained_on_cohort
+    study.predict(f"people_{method}", [gene])
+    found = study.predicted(f"people_{method}", [gene])
+    left_out = pd.read_parquet(made.out_of_fold).set_index("gene").loc[gene, list(study.samples.index)]
+    np.testing.assert_allclose(found.comparable.loc[gene], left_out.astype(float), rtol=1e-6)
+
+
+def test_a_persons_expression_has_no_say_in_their_networks(folder, study, network_across_people, tmp_path):
+    method, made, gene = network_across_people
+    sample = study.samples.index[7]
+    changed = gx.load(folder / "study.toml", results=folder / "results")
+    changed.cohort.expression.values.loc[gene, sample] += 30
+    settings = settings_of(method, "people")
+    again = changed.train_head("gpn", tmp_path / "other.safetensors", [gene], settings=settings)
+    before, after = (pd.read_parquet(each.out_of_fold).set_index("gene").loc[gene] for each in (made, again))
+    fold, samples = np.array(before["folds"]), list(study.samples.index)
+    assert np.array_equal(fold, after["folds"])
+    own = fold == fold[samples.index(sample)]
+    was, now = before[samples].astype(float), after[samples].astype(float)
+    scale = np.ptp(now[own]) / np.ptp(was[own])  # in units of the spread of all, which the person has a say in
+    np.testing.assert_allclose(now[own], was[own] * scale, atol=1e-5)
+    assert not np.allclose(now[~own], was[~own] * scale, rtol=1e-3)
+
+
+def test_networks_on_bases_keep_their_gradients(study, network_across_people):
+    method, _, gene = network_across_people
+    model = study.model_for(f"people_{method}", study.locus(gene))
+    x = one_hot(study.haplotypes("gpn", gene).sequences[:3])
+    network = model.network()
+    np.testing.assert_allclose(network(torch.from_numpy(x)).numpy(), model.predict_sequences(x), atol=1e-5)
+    sequence = torch.from_numpy(x[:1]).requires_grad_()
+    (slope,) = torch.autograd.grad(network(sequence).sum(), sequence)
+    base, step = np.unravel_index(int(slope.abs().argmax()), slope.shape), 0.05
+    moved = torch.from_numpy(np.repeat(x[:1], 2, axis=0))
+    moved[0][base[1:]] += step
+    moved[1][base[1:]] -= step
+    up, down = network(moved)
+    assert slope[base] == pytest.approx(float(up - down) / (2 * step), rel=0.05)
+
+
+def test_attention_can_be_followed_through_a_network(study, network_across_genes):
+    method, made = network_across_genes
+    gene = made.genes.index[0]
+    model = study.model_for(f"genes_{method}", study.locus(gene))
+    x = one_hot(reference_sequence(study.cohort.reference, study.window("nt", study.locus(gene)))[None])
+    found = model.attended(x)
+    assert found.gradient.any() and found.taken.sum() == pytest.approx(1)
+    taken = found.taken[found.starts >= 0]
+    if method == "mlp":
+        np.testing.assert_allclose(taken, 1 / len(taken), rtol=1e-5)
+    else:
+        assert len(np.unique(taken.round(6))) > 1
+
+
+def test_more_genes_than_memory_holds_are_refused(study, folder, monkeypatch):
+    monkeypatch.setattr("gexviz.heads.across_genes.available_bytes", lambda device: 1_000)
+    with pytest.raises(GexvizError, match="would take about"):
+        study.train_head("nt", folder / "large.safetensors", settings=settings_of("mlp", "genes"))
 
 
 # -- the command -------------------------------------------------------------------------------------------------------

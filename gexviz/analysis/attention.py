@@ -52,12 +52,11 @@ def relevance(attention: np.ndarray, gradient: np.ndarray) -> np.ndarray:
 
 
 def of_tokens(attention: np.ndarray, gradient: np.ndarray, taken: np.ndarray, how: How) -> np.ndarray:
-    """What each token has in the mean over the tokens taken, (tokens,)."""
+    """What each token has in what the head takes, the shares `taken` of the last layer's tokens; (tokens,)."""
     if how not in get_args(How):
         raise ValueError(f"how is rollout or relevance, not {how}")
     joint = rollout(attention) if how == "rollout" else relevance(attention, gradient)
-    mean: np.ndarray = joint[taken].mean(axis=0)
-    return mean
+    return np.asarray(taken @ joint)
 
 
 def per_base(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:

@@ -15,7 +15,7 @@ missing calls and the allele frequencies, which know nothing of expression.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -32,6 +32,7 @@ MIN_RHO = 0.1  # PredictDB's filter
 MAX_P = 0.05
 MIN_FREE = 10  # degrees of freedom that the covariates must leave in a training fold
 CONSTANT = 1e-10  # relative spread below which a residual is rounding error
+_ALIKE = "people's sequences are all alike"
 
 
 class GeneTraining(NamedTuple):
@@ -165,7 +166,87 @@ def train_predictors(
     design, has = _design(covariates, len(expression)), np.isfinite(expression)
     columns = np.flatnonzero(np.ptp(predictors[has], axis=0) > 0) if has.any() else np.zeros(0, int)
     data = _Data(predictors[has][:, columns], expression[has], design[has])
-    return _trained_if_possible(data, columns, has, "people's sequences are all alike", settings, seed)
+    return _trained_if_possible(data, columns, has, _ALIKE, settings, seed)
+
+
+class NestedTraining(NamedTuple):
+    """What nested cross-validation made of one gene by any method.
+
+    Attributes
+    ----------
+    reason : str or None
+        Why the gene could not be trained; None if it was.
+    people : int
+        With expression.
+    final : Any
+        What was fitted on everybody; None if not trained.
+    out_of_fold, folds, summary
+        As :class:`GeneTraining` has them; of the figures those of left-out people.
+    """
+
+    reason: str | None
+    people: int
+    final: Any
+    out_of_fold: np.ndarray
+    folds: np.ndarray
+    summary: dict[str, float]
+
+
+class Fitter(Protocol):
+    """Fits any method on some people."""
+
+    def __call__(self, people: np.ndarray, y: np.ndarray, seed: int) -> Any:
+        """Fit on people, rows of the predictors, and their adjusted expression; the same seed, the same fit."""
+
+    def predict(self, fitted: Any, people: np.ndarray) -> np.ndarray:
+        """Predict people, rows of the predictors."""
+
+
+def train_nested(
+    fitter: Fitter,
+    predictors: np.ndarray,
+    expression: np.ndarray,
+    covariates: np.ndarray | None,
+    *,
+    settings: LinearSettings,
+    seed: int,
+) -> NestedTraining:
+    """Train one gene by any method, in the outer folds that :func:`train_predictors` has for the same seed.
+
+    Parameters
+    ----------
+    fitter : Fitter
+    predictors : ndarray, shape (n_samples, n_predictors)
+        Only looked at to see whether they vary.
+    expression, covariates, settings, seed
+        See :func:`train_gene`.
+
+    Returns
+    -------
+    NestedTraining
+        Predictions are in standard deviations of the adjusted expression.
+    """
+    design, has = _design(covariates, len(expression)), np.isfinite(expression)
+    columns = np.flatnonzero(np.ptp(predictors[has], axis=0) > 0) if has.any() else np.zeros(0, int)
+    data, people = _Data(predictors[has][:, columns], expression[has], design[has]), np.flatnonzero(has)
+    nobody = np.full(len(has), np.nan), np.full(len(has), -1, np.int8)
+    reason = _untrainable(data, _ALIKE, settings)
+    if reason is not None:
+        return NestedTraining(reason, len(people), None, *nobody, {})
+    rng = np.random.default_rng(seed)
+    folds = _draw_folds(len(people), settings.outer_folds, rng)
+    predicted, adjusted = np.empty(len(people)), np.empty(len(people))
+    for fold in range(settings.outer_folds):
+        out, train = folds == fold, folds != fold
+        residual, adjusted[out] = _adjusted(data, out)
+        fitted = fitter(people[train], residual, seed + 1 + fold)
+        predicted[out] = fitter.predict(fitted, people[out])
+    residual = _residual(data.y, data.design, data.design, data.y)
+    spread = residual.std(ddof=1)
+    everyone, fold_of = nobody
+    everyone[has], fold_of[has] = predicted / spread, folds
+    final = fitter(people, residual / spread, seed)
+    return NestedTraining(None, len(people), final, everyone, fold_of, _nested(adjusted, predicted, folds, rng))
 
 
 def _trained_if_possible(
@@ -268,12 +349,18 @@ def _left_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit on everybody but `out`; predicted and adjusted expression of those left out, both by the training alone."""
     train = ~out
-    residual = _residual(data.y[train], data.design[train], data.design[train], data.y[train])
-    adjusted = _residual(data.y[train], data.design[train], data.design[out], data.y[out])
+    residual, adjusted = _adjusted(data, out)
     folds = _draw_folds(len(residual), settings.inner_folds, rng)
     found = fit(data.x[train], residual, folds, settings)
     # The residual's mean is 0, so this has the intercept in it; an empty model gives 0, not rounding error.
     return (data.x[out] - data.x[train].mean(axis=0)) @ found.coef, adjusted
+
+
+def _adjusted(data: _Data, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Expression without covariates, of those not left out and of those left out, by the projection of the former."""
+    train = ~out
+    residual = _residual(data.y[train], data.design[train], data.design[train], data.y[train])
+    return residual, _residual(data.y[train], data.design[train], data.design[out], data.y[out])
 
 
 def _nested(

@@ -98,13 +98,18 @@ def train_head(
     model: ModelName,
     head: OutFile,
     genes: Genes = None,
-    method: Annotated[Literal["ridge"], typer.Option(help="How embeddings become a number.")] = "ridge",
+    method: Annotated[
+        Literal["ridge", "mlp", "attention"],
+        typer.Option(help="ridge: linear. mlp: one hidden layer. attention: over parts of the window, then linear."),
+    ] = "ridge",
     across: Annotated[
         Literal["genes", "people"],
         typer.Option(help="One head for all genes, each predicted by a fold without it; or one a gene, across people."),
     ] = "genes",
     folds: Annotated[int, typer.Option(help="Of genes, or of people.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the folds, and of the first weights of mlp.")] = 1,
+    segments: Annotated[int, typer.Option(help="Equal parts of the window that attention reads, 2 to 64.")] = 16,
+    units: Annotated[int, typer.Option(help="Hidden units of each network of mlp.")] = 32,
     jobs: Jobs = 1,
     results: ResultsFolder = None,
 ) -> None:
@@ -112,9 +117,9 @@ def train_head(
 
     Across people, everybody's out-of-fold predictions are written beside it.
     """
-    settings = heads.HeadSettings(method=method, across=across, folds=folds, seed=seed)
+    settings = heads.HeadSettings(method=method, across=across, folds=folds, seed=seed, segments=segments, units=units)
     opened = load(study, results)
-    with progress("embedding") as told, local_executor(jobs) as executor:
+    with progress("training") as told, local_executor(jobs) as executor:
         summary = opened.train_head(model, head, genes, settings=settings, executor=executor, progress=told)
     out.print(str(summary), markup=False)
 

@@ -16,8 +16,8 @@ class Attended(NamedTuple):
     ----------
     attention, gradient : ndarray, float32 (layers, heads, tokens, tokens)
         Weights, rows sum to 1; and the slope of the prediction by each.
-    taken : ndarray, bool (tokens,)
-        Tokens whose mean the head reads.
+    taken : ndarray, float (tokens,)
+        Share of each token in what the head reads; they sum to 1.
     starts, ends : ndarray, int64 (tokens,)
         Bases of each token, 0-based half-open; -1 for none.
     """

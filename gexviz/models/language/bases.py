@@ -14,6 +14,14 @@ from gexviz.models.language.model import LanguageModel, TrainedLanguageModel
 from gexviz.models.network_digest import network_digest
 
 
+class Transposed(nn.Module):
+    """(batch, a, b) -> (batch, b, a)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Transpose."""
+        return x.transpose(1, 2)
+
+
 class MeanOfBases(nn.Module):
     """The mean over some positions.
 
@@ -35,13 +43,38 @@ class MeanOfBases(nn.Module):
         return f"{self.positions.start}:{self.positions.stop}"
 
 
-class BaseEmbedder:
-    """Makes one embedding of a sequence.
+class MeansOfSegments(nn.Module):
+    """The means over parts of equal length, in order.
 
     Parameters
     ----------
-    network : torch.nn.Module
-        From one-hot (batch, 4, length) to (batch, dim). It is put in eval mode, its parameters frozen.
+    segments : int
+    """
+
+    def __init__(self, segments: int) -> None:
+        super().__init__()
+        self.segments = segments
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, dim, positions) -> (batch, segments, dim)."""
+        length = x.shape[2]
+        edges = [-(-i * length // self.segments) for i in range(self.segments + 1)]
+        parts = [x[:, :, edges[i] : edges[i + 1]].mean(dim=2) for i in range(self.segments)]
+        return torch.stack(parts, dim=1)
+
+    def extra_repr(self) -> str:
+        """What the fingerprint has to know."""
+        return str(self.segments)
+
+
+class BaseEmbedder:
+    """Makes one embedding of a sequence, or one of each of its segments.
+
+    Parameters
+    ----------
+    network : torch.nn.Sequential
+        From one-hot (batch, 4, length) to (batch, dim); its last layer pools (batch, dim, length). It is put in eval
+        mode, its parameters frozen.
     batch_size : int
     device : str
 
@@ -50,17 +83,24 @@ class BaseEmbedder:
     Forwards from several threads take turns.
     """
 
-    def __init__(self, network: nn.Module, *, batch_size: int, device: str = "cpu") -> None:
+    def __init__(self, network: nn.Sequential, *, batch_size: int, device: str = "cpu") -> None:
         self.network = network.to(device).eval().requires_grad_(False)
         self.device = device
         self._batch_size = batch_size
         self._turn = threading.Lock()
 
-    def embed(self, onehot: np.ndarray, anchor: int) -> np.ndarray:
-        """Embed sequences, (batch, 4, length) -> float32 (batch, dim)."""
+    def layers(self, segments: int | None = None) -> nn.Sequential:
+        """The network, from (batch, 4, length) to (batch, dim), or to (batch, segments, dim)."""
+        if segments is None:
+            return self.network
+        return nn.Sequential(*list(self.network)[:-1], MeansOfSegments(segments)).eval()
+
+    def embed(self, onehot: np.ndarray, anchor: int, segments: int | None = None) -> np.ndarray:
+        """Embed sequences, (batch, 4, length) -> float32 (batch, dim) or (batch, segments, dim)."""
+        network = self.layers(segments)
         with self._turn, torch.inference_mode():
             parts = [
-                self.network(torch.tensor(onehot[i : i + self._batch_size], dtype=torch.float32, device=self.device))
+                network(torch.tensor(onehot[i : i + self._batch_size], dtype=torch.float32, device=self.device))
                 for i in range(0, len(onehot), self._batch_size)
             ]
             embedded: np.ndarray = torch.cat(parts).cpu().numpy()
@@ -84,11 +124,7 @@ class DifferentiableLanguageModel(LanguageModel):
             Without a head.
         """
         assert isinstance(self.embedder, BaseEmbedder)
-        head = self._head
-        last = nn.Linear(len(head.coefficients), 1)
-        weight = torch.from_numpy(head.coefficients).float()[None]
-        last.load_state_dict({"weight": weight, "bias": torch.tensor([head.intercept])})
-        layers = OrderedDict(embedding=self.embedder.network, head=last, one_number=nn.Flatten(0))
+        layers = OrderedDict(embedding=self.embedder.layers(self._segments), head=self._head)
         return nn.Sequential(layers).to(self.embedder.device).eval().requires_grad_(False)
 
 

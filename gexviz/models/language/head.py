@@ -1,10 +1,11 @@
-"""Heads: weights that make one number of an embedding, in a safetensors file that tells what they were trained on."""
+"""Heads: what makes one number of an embedding, in a safetensors file that tells what they were trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,9 +17,31 @@ from gexviz.errors import GexvizError
 from gexviz.files import written_whole
 
 Across = Literal["genes", "people"]
+HeadMethod = Literal["ridge", "mlp", "attention"]
 REMEDY = "train again: gexviz train head STUDY --model NAME --out FILE; or take head out of the study"
 NO_HEAD = "the model has no head yet"
+MOST_SEGMENTS = 64
 _KEY = "gexviz"
+_SHAPES: dict[HeadMethod, dict[str, tuple[str, ...]]] = {
+    "ridge": {"coefficients": ("rows", "dim"), "intercepts": ("rows",)},
+    "mlp": {
+        "centre": ("rows", "dim"),
+        "precision": ("rows", "dim"),
+        "inner": ("rows", "networks", "units", "dim"),
+        "inner_bias": ("rows", "networks", "units"),
+        "outer": ("rows", "networks", "units"),
+        "bias": ("rows", "networks"),
+    },
+    "attention": {
+        "centre": ("rows", "segments", "dim"),
+        "precision": ("rows", "segments", "dim"),
+        "query": ("rows", "networks", "dim"),
+        "place": ("rows", "networks", "segments"),
+        "value": ("rows", "networks", "dim"),
+        "bias": ("rows", "networks"),
+    },
+}
+"""The tensors of each method; a letter of a shape is the same number in all of them."""
 
 
 class AboutHead(BaseModel):
@@ -26,6 +49,12 @@ class AboutHead(BaseModel):
 
     Attributes
     ----------
+    format : str
+        ``gexviz-head-1`` knows ridge alone.
+    kind : {"ridge", "mlp", "attention"}
+        See :mod:`gexviz.models.language.head_networks`.
+    segments : int or None
+        Attention: into how many equal parts the window is cut.
     embedding : str
         Hash of what made the embeddings that they were trained on.
     across : {"genes", "people"}
@@ -44,7 +73,9 @@ class AboutHead(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["gexviz-head-1"] = "gexviz-head-1"
+    format: Literal["gexviz-head-1", "gexviz-head-2"] = "gexviz-head-2"
+    kind: HeadMethod = "ridge"
+    segments: int | None = Field(None, ge=1, le=MOST_SEGMENTS)
     embedding: str
     across: Across
     rows: dict[str, int]
@@ -64,16 +95,11 @@ class AboutHead(BaseModel):
             raise ValueError("a row below 0")
         return self
 
-
-class LinearHead(NamedTuple):
-    """One head: ``embedding @ coefficients + intercept``; float64."""
-
-    coefficients: np.ndarray
-    intercept: float
-
-    def __call__(self, embeddings: np.ndarray) -> np.ndarray:
-        """Predict, (n, dim) -> (n,)."""
-        return embeddings.astype(np.float64) @ self.coefficients + self.intercept
+    @model_validator(mode="after")
+    def _segments(self) -> Self:
+        if (self.segments is not None) != (self.kind == "attention"):
+            raise ValueError("segments go with attention")
+        return self
 
 
 class Heads:
@@ -82,19 +108,18 @@ class Heads:
     Parameters
     ----------
     about : AboutHead
-    coefficients : ndarray, float64 (rows, dim)
-    intercepts : ndarray, float64 (rows,)
+    arrays : mapping of str to ndarray
+        The tensors of its kind; first axis: the heads.
     """
 
-    def __init__(self, about: AboutHead, coefficients: np.ndarray, intercepts: np.ndarray) -> None:
+    def __init__(self, about: AboutHead, arrays: Mapping[str, np.ndarray]) -> None:
         self.about = about
-        self.coefficients = coefficients
-        self.intercepts = intercepts
+        self.arrays = dict(arrays)
 
-    def of(self, gene: str) -> LinearHead | None:
-        """The head for a gene, by its id with or without version; None if there is none."""
+    def of(self, gene: str) -> dict[str, np.ndarray] | None:
+        """The tensors of the head for a gene, by its id with or without version; None if there is none."""
         row = self.about.rows.get(gene, self._plain.get(unversioned_id(gene), self.about.others))
-        return None if row is None else LinearHead(self.coefficients[row], float(self.intercepts[row]))
+        return None if row is None else {name: array[row] for name, array in self.arrays.items()}
 
     @cached_property
     def _plain(self) -> dict[str, int]:
@@ -109,10 +134,7 @@ def write_heads(path: str | Path, heads: Heads) -> None:
     GexvizError
         If the file can't be written.
     """
-    arrays = {
-        "coefficients": np.ascontiguousarray(heads.coefficients, np.float64),
-        "intercepts": np.ascontiguousarray(heads.intercepts, np.float64),
-    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in heads.arrays.items()}
     with written_whole(path) as draft:
         save_file(arrays, draft, metadata={_KEY: heads.about.model_dump_json()})
 
@@ -123,21 +145,31 @@ def read_heads(path: Path) -> Heads:
     Raises
     ------
     GexvizError
-        For another file, or rows that are missing or not finite.
+        For another file, or tensors that are missing, don't fit each other or aren't finite.
     """
     try:
         with safe_open(path, framework="np") as file:
             about = AboutHead.model_validate_json((file.metadata() or {}).get(_KEY, ""))
-            coefficients, intercepts = (file.get_tensor(name) for name in ("coefficients", "intercepts"))
+            arrays = {name: file.get_tensor(name) for name in _SHAPES[about.kind]}
     except ValidationError as error:
         raise _not_heads(path, error.errors()[0]["msg"]) from None
     except (SafetensorError, OSError) as error:
         raise _not_heads(path, str(error)) from None
-    if coefficients.ndim != 2 or intercepts.shape != coefficients.shape[:1] or len(intercepts) < about.count:
-        raise _not_heads(path, f"coefficients {coefficients.shape}, intercepts {intercepts.shape}, {about.count} rows")
-    if not (np.isfinite(coefficients).all() and np.isfinite(intercepts).all()):
-        raise _not_heads(path, "it holds NaN or infinity")
-    return Heads(about, coefficients, intercepts)
+    _check(path, about, arrays)
+    return Heads(about, arrays)
+
+
+def _check(path: Path, about: AboutHead, arrays: Mapping[str, np.ndarray]) -> None:
+    """See that tensors are finite numbers whose shapes go together."""
+    known: dict[str, int] = {} if about.segments is None else {"segments": about.segments}
+    for name, axes in _SHAPES[about.kind].items():
+        array = arrays[name]
+        if array.ndim != len(axes) or any(known.setdefault(a, n) != n for a, n in zip(axes, array.shape, strict=True)):
+            raise _not_heads(path, f"{name} {array.shape} does not go with {known}")
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise _not_heads(path, f"{name} holds NaN or infinity, or no numbers")
+    if known["rows"] < about.count:
+        raise _not_heads(path, f"{known['rows']} heads, {about.count} are needed")
 
 
 def _not_heads(path: Path, why: str) -> GexvizError:

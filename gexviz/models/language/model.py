@@ -19,7 +19,8 @@ from torch import nn
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.language.attending import Attended
-from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, LinearHead, read_heads
+from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, read_heads
+from gexviz.models.language.head_networks import build_head
 from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
 from gexviz.models.network_digest import network_digest
 from gexviz.models.onehot import reverse_complement_one_hot
@@ -29,10 +30,10 @@ Pool = Literal["mean", "centre"]
 
 
 class MakesEmbeddings(Protocol):
-    """Makes one embedding of a sequence."""
+    """Makes one embedding of a sequence, or one of each of its segments."""
 
-    def embed(self, onehot: np.ndarray, anchor: int) -> np.ndarray:
-        """Embed sequences, (batch, 4, length) -> float32 (batch, dim)."""
+    def embed(self, onehot: np.ndarray, anchor: int, segments: int | None = None) -> np.ndarray:
+        """Embed sequences, (batch, 4, length) -> float32 (batch, dim); or (batch, segments, dim), 0 without tokens."""
         ...
 
     @property
@@ -71,7 +72,7 @@ class Embedder:
         self._device = device
         self._turn = threading.Lock()
 
-    def embed(self, onehot: np.ndarray, anchor: int) -> np.ndarray:
+    def embed(self, onehot: np.ndarray, anchor: int, segments: int | None = None) -> np.ndarray:
         """Embed sequences.
 
         Parameters
@@ -79,16 +80,21 @@ class Embedder:
         onehot : ndarray (batch, 4, length)
         anchor : int
             0-based index of the TSS base.
+        segments : int, optional
+            Cut the sequence into as many parts of equal length, whatever `pool` says; a token is of the part that its
+            first base is in.
 
         Returns
         -------
-        ndarray, float32 (batch, dim)
+        ndarray, float32 (batch, dim) or (batch, segments, dim)
+            Means over tokens; all 0 for a part without any.
         """
         parts = [
-            self._pooled(codes_of(onehot[i : i + self._batch_size]), anchor)
+            self._pooled(codes_of(onehot[i : i + self._batch_size]), anchor, segments)
             for i in range(0, len(onehot), self._batch_size)
         ]
-        return np.concatenate(parts)
+        means = np.concatenate(parts)
+        return means[:, 0] if segments is None else means
 
     @cached_property
     def digest(self) -> str:
@@ -100,42 +106,49 @@ class Embedder:
         """Whether :meth:`attended` can follow its attention."""
         return hasattr(self._network, "attending")
 
-    def attended(self, onehot: np.ndarray, anchor: int, head: LinearHead) -> Attended:
-        """Follow the attention behind a prediction of one sequence, (1, 4, length)."""
-        tokens, taken = self._tokens(codes_of(onehot), anchor)
+    def attended(self, onehot: np.ndarray, anchor: int, head: nn.Module, segments: int | None = None) -> Attended:
+        """Follow the attention behind a prediction of one sequence, (1, 4, length), by a head on `segments` if any."""
+        tokens = self.tokenizer(codes_of(onehot))
+        shares = self._shares(tokens, anchor, onehot.shape[2], segments)
+        head = head.to(self._device)
         with self._turn, torch.enable_grad():
             hidden, attention = self._network.attending(*self._inputs(tokens))  # type: ignore[operator]
-            weights = torch.from_numpy(head.coefficients).to(hidden)
-            value = hidden[0, torch.from_numpy(taken[0]).to(hidden.device)].mean(dim=0) @ weights
-            gradient = torch.autograd.grad(value, attention)
+            pooled = torch.from_numpy(shares).to(hidden) @ hidden
+            gradient = torch.autograd.grad(head(pooled if segments else pooled[:, 0]).sum(), attention)
+            taken = head.shares(pooled) if segments else pooled.new_ones(1, 1)  # type: ignore[operator]
         weighed, slope = (torch.cat(parts).detach().cpu().numpy() for parts in (attention, gradient))
-        return Attended(weighed, slope, taken[0], tokens.starts[0], tokens.ends[0])
+        read = taken[0].detach().cpu().numpy() @ shares[0]
+        return Attended(weighed, slope, read / read.sum(), tokens.starts[0], tokens.ends[0])
 
-    def _tokens(self, codes: np.ndarray, anchor: int) -> tuple[Tokens, np.ndarray]:
-        """Tokens, and which of them are averaged."""
-        tokens = self.tokenizer(codes)
-        taken = tokens.of_bases if self.pool == "mean" else (tokens.starts <= anchor) & (anchor < tokens.ends)
-        if not taken.any(axis=1).all():
+    def _shares(self, tokens: Tokens, anchor: int, length: int, segments: int | None) -> np.ndarray:
+        """Share of each token in each mean, float32 (batch, means, tokens)."""
+        if segments is None:
+            taken = tokens.of_bases if self.pool == "mean" else (tokens.starts <= anchor) & (anchor < tokens.ends)
+            taken = taken[:, None]
+        else:
+            part = tokens.starts * segments // length  # negative for tokens without bases
+            taken = part[:, None] == np.arange(segments)[:, None]
+        number = taken.sum(axis=2, keepdims=True)
+        if segments is None and not number.all():
             raise GexvizError(
                 "the tokens over the TSS are beyond what the network can read",
                 expected="a shorter window, or one with less N",
                 remedy='choose a shorter window, or pool = "mean"',
             )
-        return tokens, taken
+        return (taken / np.maximum(number, 1)).astype(np.float32)
 
     def _inputs(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask."""
         ids, mask = tokens.ids, (~tokens.padding).astype(np.int64)
         return torch.from_numpy(ids).to(self._device), torch.from_numpy(mask).to(self._device)
 
-    def _pooled(self, codes: np.ndarray, anchor: int) -> np.ndarray:
-        tokens, taken = self._tokens(codes, anchor)
+    def _pooled(self, codes: np.ndarray, anchor: int, segments: int | None) -> np.ndarray:
+        tokens = self.tokenizer(codes)
+        shares = self._shares(tokens, anchor, codes.shape[1], segments)
         with self._turn, torch.inference_mode():
-            hidden = self._network(*self._inputs(tokens))
-            weights = torch.from_numpy(taken.astype(np.float32)).to(self._device)
-            mean = (hidden * weights[:, :, None]).sum(dim=1) / weights.sum(dim=1, keepdim=True)
-            embedded: np.ndarray = mean.float().cpu().numpy()
-        return embedded
+            hidden = self._network(*self._inputs(tokens)).float()
+            means: np.ndarray = (torch.from_numpy(shares).to(hidden) @ hidden).cpu().numpy()
+        return means
 
 
 class LanguageModel:
@@ -184,20 +197,32 @@ class LanguageModel:
         }
         if self.heads is not None:
             whole = hashlib.sha256(self.heads.about.model_dump_json().encode())
-            whole.update(np.ascontiguousarray(self.heads.coefficients).tobytes())
-            whole.update(np.ascontiguousarray(self.heads.intercepts).tobytes())
+            for _, array in sorted(self.heads.arrays.items()):
+                whole.update(np.ascontiguousarray(array).tobytes())
             hashes["head"] = whole.hexdigest()
         return hashes
 
     def embed(self, onehot: np.ndarray) -> np.ndarray:
-        """Embed sequences, (batch, 4, window) -> float32 (batch, dim); the mean of both strands where the spec says so.
+        """Embed sequences, (batch, 4, window) -> float32 (batch, dim); for ``rc_mean`` the mean of both strands."""
+        embedded: np.ndarray = self.embed_strands(onehot).mean(axis=1)
+        return embedded
 
-        Every head is linear, so that the mean of embeddings gives the mean of predictions.
+    def embed_strands(self, onehot: np.ndarray, segments: int | None = None) -> np.ndarray:
+        """Embed each strand that predictions are the mean of, and each of `segments` equal parts of it if given.
+
+        Parameters
+        ----------
+        onehot : ndarray (batch, 4, window)
+        segments : int, optional
+
+        Returns
+        -------
+        ndarray, float32 (batch, strands, dim) or (batch, strands, segments, dim)
         """
-        values = self.embedder.embed(onehot, self._anchor)
+        strands = [onehot]
         if self.spec.strand == "rc_mean":
-            values = (values + self.embedder.embed(reverse_complement_one_hot(onehot), self._anchor)) / 2
-        return values
+            strands.append(reverse_complement_one_hot(onehot))
+        return np.stack([self.embedder.embed(strand, self._anchor, segments) for strand in strands], axis=1)
 
     def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
         """Predict from one-hot sequence, on the strand that it is given.
@@ -219,7 +244,11 @@ class LanguageModel:
         """
         if onehot.ndim != 3 or onehot.shape[1:] != (4, self.spec.window):
             raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
-        return self._head(self.embedder.embed(onehot, self._anchor)).astype(np.float32)
+        head = self._head
+        embedded = self.embedder.embed(onehot, self._anchor, self._segments)
+        with torch.inference_mode():
+            predicted: np.ndarray = head(torch.from_numpy(embedded)).numpy()
+        return predicted
 
     @property
     def attends(self) -> bool:
@@ -236,18 +265,23 @@ class LanguageModel:
         """
         if not isinstance(self.embedder, Embedder) or not self.embedder.attends:
             raise GexvizError(f"{self.spec.name} ({self.spec.family}) has no attention", expected="a transformer")
-        return self.embedder.attended(onehot, self._anchor, self._head)
+        return self.embedder.attended(onehot, self._anchor, self._head, self._segments)
 
     @property
-    def _head(self) -> LinearHead:
+    def _segments(self) -> int | None:
+        """Parts of the window that the head reads apart."""
+        return None if self.heads is None else self.heads.about.segments
+
+    @property
+    def _head(self) -> nn.Module:
         head = None if self.heads is None else self.heads.of(self._gene)
-        if head is None:
+        if self.heads is None or head is None:
             raise GexvizError(
                 f"{self.spec.name} has no head for {self._gene or 'genes at large'}",
                 expected="a head that was trained on its embeddings",
                 remedy=f"gexviz train head STUDY --model {self.spec.name} --out {self.spec.name}.safetensors",
             )
-        return head
+        return build_head(self.heads.about.kind, head)
 
 
 class TrainedLanguageModel(LanguageModel):
@@ -319,11 +353,14 @@ def with_head(
             expected="the weights, vocabulary, window, strand and pool that it was trained with",
             remedy=REMEDY,
         )
-    across = heads.about.across
+    across, segments = heads.about.across, heads.about.segments
+    read = f"means of the last layer over {segments} equal parts of the window" if segments else spec.readout
+    in_order = segments and spec.strand == "equivariant"  # parts of the window come the other way round
     spec = replace(
         spec,
+        strand="none" if in_order else spec.strand,
         scale=heads.about.scale,
-        readout=f"{heads.about.method}, on {spec.readout}",
+        readout=f"{heads.about.method}, on {read}",
         trained_on_cohort=across == "people",
     )
     if across == "genes":

@@ -1,0 +1,90 @@
+"""Files of heads: what is written is read, those of format 1 too, and others are refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gexviz.errors import GexvizError
+from gexviz.models.language.head import AboutHead, Heads, read_heads, write_heads
+
+DIM, ROWS = 5, 3
+SHAPES = {
+    "ridge": {"coefficients": (DIM,), "intercepts": ()},
+    "mlp": {
+        "centre": (DIM,), "precision": (DIM,), "inner": (2, 4, DIM), "inner_bias": (2, 4), "outer": (2, 4),
+        "bias": (2,),
+    },
+    "attention": {
+        "centre": (6, DIM), "precision": (6, DIM), "query": (2, DIM), "place": (2, 6), "value": (2, DIM), "bias": (2,),
+    },
+}  # fmt: skip
+
+
+def heads_of(kind):
+    rng = np.random.default_rng(0)
+    about = AboutHead(
+        kind=kind, segments=6 if kind == "attention" else None, embedding="e", across="genes",
+        rows={"ENSG00000000001.4": 0, "G2": 1}, others=2, scale="log2 expression", method="random weights",
+    )  # fmt: skip
+    return Heads(about, {name: rng.normal(size=(ROWS, *shape)) for name, shape in SHAPES[kind].items()})
+
+
+@pytest.mark.parametrize("kind", list(SHAPES))
+def test_what_is_written_is_read(tmp_path, kind):
+    made = heads_of(kind)
+    write_heads(tmp_path / "head.safetensors", made)
+    read = read_heads(tmp_path / "head.safetensors")
+    assert read.about == made.about
+    for gene, row in {"ENSG00000000001.4": 0, "ENSG00000000001": 0, "ENSG00000000001.9": 0, "G2": 1, "G3": 2}.items():
+        found = read.of(gene)
+        assert set(found) == set(SHAPES[kind])
+        assert all(np.array_equal(found[name], made.arrays[name][row]) for name in found)
+
+
+def test_a_file_of_format_1_is_read(tmp_path):
+    """As it was written before there were other heads than ridge."""
+    about = {
+        "format": "gexviz-head-1", "embedding": "e", "across": "people", "rows": {"G1": 0}, "others": None,
+        "scale": "expression", "method": "ridge", "settings": {"folds": 5},
+    }  # fmt: skip
+    arrays = {"coefficients": np.arange(5.0)[None], "intercepts": np.array([2.5])}
+    save_file(arrays, tmp_path / "head.safetensors", metadata={"gexviz": json.dumps(about)})
+    read = read_heads(tmp_path / "head.safetensors")
+    assert read.about.kind == "ridge" and read.of("G2") is None
+    np.testing.assert_array_equal(read.of("G1")["coefficients"], np.arange(5))
+    assert read.of("G1")["intercepts"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change", "told"),
+    [
+        ("mlp", "inner", lambda x: x[..., :-1], "does not go with"),
+        ("mlp", "outer", lambda x: x[:, :1], "does not go with"),
+        ("mlp", "bias", lambda x: x[:1], "does not go with"),
+        ("mlp", "inner", lambda x: x.reshape(ROWS, -1), "does not go with"),
+        ("mlp", "precision", lambda x: x * np.inf, "NaN or infinity"),
+        ("attention", "place", lambda x: x[..., :3], "does not go with"),
+        ("attention", "query", lambda x: x.astype(int), "no numbers"),
+        ("attention", "value", None, "value"),
+    ],
+)
+def test_tensors_that_do_not_go_together_are_refused(tmp_path, kind, name, change, told):
+    made, path = heads_of(kind), tmp_path / "head.safetensors"
+    if change is None:
+        del made.arrays[name]
+    else:
+        made.arrays[name] = change(made.arrays[name])
+    write_heads(path, made)
+    with pytest.raises(GexvizError, match=told) as error:
+        read_heads(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(("kind", "segments"), [("attention", None), ("attention", 65), ("mlp", 4)])
+def test_segments_are_those_of_attention(kind, segments):
+    with pytest.raises(ValueError, match="segments"):
+        AboutHead(kind=kind, segments=segments, embedding="e", across="genes", rows={}, scale="s", method="m")
