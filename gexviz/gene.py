@@ -300,7 +300,7 @@ class Gene:
         Parameters
         ----------
         model, region, sample, copy
-            As for :meth:`ism`; the model is ``nucleotide_transformer`` or ``dnabert``, with a head.
+            As for :meth:`ism`; the model is a transformer that reads tokens, with a head.
         how : {"rollout", "relevance"}
             ``rollout`` of the weights alone, or ``relevance``: gradient times attention.
         progress : Progress, optional

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from bert_files import LONG_N, MERGES, write_dnabert2, write_gena, write_nt2
+from contract_study import MINUS, make_contract_study
 from safetensors.torch import save_file
 from test_language import encoded, random_texts
 from torch.nn import functional
 
+import gexviz as gx
 from gexviz.errors import GexvizError
 from gexviz.models.language.bpe import BytePairs
 from gexviz.models.language.tokens import codes_of
@@ -232,6 +234,13 @@ def test_what_is_followed_is_what_predicts(tmp_path, family):
         torch.testing.assert_close(layer.sum(dim=3)[there[:, None].expand(-1, 2, -1)], torch.ones(70))
         assert not layer[1, :, :15, 15:].any()
     assert all(slope.abs().sum() > 0 for slope in torch.autograd.grad(hidden[:, 3].sum(), attention))
+
+
+@pytest.mark.parametrize("how", [bert_files.nucleotide_transformer_2, bert_files.dnabert2, bert_files.gena_lm])
+def test_attention_lies_on_the_genome(tmp_path, how):
+    study = gx.load(make_contract_study(tmp_path, how(tmp_path, 0), 240, 120).toml)
+    shown = study.gene(MINUS).attention("model")
+    assert len(shown.values) == 240 and (shown.values["value"] >= 0).all() and np.ptp(shown.values["value"]) > 0
 
 
 # -- files as they come ------------------------------------------------------------------------------------------------
