@@ -13,6 +13,7 @@ from gexviz.cohort.preflight import preflight
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, KnowsPredictions, Model, PredictsDosages
 from gexviz.models.language.head import NO_HEAD
+from gexviz.models.remote import SendsSequence
 from gexviz.tasks import Progress
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
     if set(reasons) == {NO_HEAD}:
         todo = f"gexviz train head {study.config.path} --model {name} --out {name}.safetensors"
     yield Row(f"model {name}", "genes", "ok" if able else "error", found, todo)
+    if isinstance(model, SendsSequence):
+        yield _sending(study, name, model)
     if isinstance(model, KnowsPredictions):
         yield from _people(study, name, model, able)
     genome, build = model.spec.genome, study.config.study.genome
@@ -85,6 +88,15 @@ def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
             found = f"the weights' positions are of {genome}, the study is {build}"
             yield Row(f"model {name}", "genome build", "error", found, "use weights of the study's build")
         yield from _weights(study, name, model, able)
+
+
+def _sending(study: Study, name: str, model: SendsSequence) -> Row:
+    """Whether sequence may leave the machine."""
+    to = f"{model.destination.recipient}, {model.destination.address}"
+    if study.sending(name).agreed:
+        return Row(f"model {name}", "sends sequence", "ok", f"agreed: people's sequence goes to {to}", "")
+    todo = f"gexviz models consent {study.config.path.name} --model {name} tells what is sent, and asks"
+    return Row(f"model {name}", "sends sequence", "warn", f"to {to}; not agreed to, so it predicts nothing", todo)
 
 
 def _spread(loci: list[GeneLocus]) -> list[GeneLocus]:

@@ -35,6 +35,7 @@ from gexviz.models.base import (
     PredictsOutOfFold,
     PredictsSequences,
 )
+from gexviz.models.remote import SendsSequence
 from gexviz.results import Record, Results, Run, digest_of
 from gexviz.tasks import Executor, Progress, Task, run
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from gexviz.freezing.sharing import Saved
     from gexviz.mapping import Eqtls, FromElsewhere
     from gexviz.mismatches import Mismatches
+    from gexviz.sending import Sending
     from gexviz.session.contents import Level, Note, Page, View
 
 checking = lazy("gexviz.checking")
@@ -50,6 +52,7 @@ evaluating = lazy("gexviz.evaluating")
 heads = lazy("gexviz.heads")
 mapping = lazy("gexviz.mapping")
 mismatching = lazy("gexviz.mismatching")
+sending = lazy("gexviz.sending")
 sharing = lazy("gexviz.freezing.sharing")
 training = lazy("gexviz.training")
 
@@ -152,6 +155,8 @@ class Study:
         stamps = [stamp(value) for _, value in options if isinstance(value, Path)]
         if name not in self._models or self._models[name][0] != stamps:
             opened = registry.open_model(name, self.config.models[name].family, options, self.config)
+            if isinstance(opened, SendsSequence):
+                opened = opened.through(sending.Sending(self, name, opened.destination))
             self._models[name] = stamps, opened
         return self._models[name][1]
 
@@ -159,6 +164,20 @@ class Study:
         """Open a model for one gene: with its exons, if the model's readout depends on them."""
         opened = self.model(name)
         return opened.for_gene(gene, self.exons(gene)) if isinstance(opened, DependsOnGene) else opened
+
+    def sending(self, name: str) -> Sending:
+        """What a model sends to another machine, whether it is agreed to, and what was sent.
+
+        Raises
+        ------
+        GexvizError
+            For a model that runs here.
+        """
+        opened = self.model(name)
+        if not isinstance(opened, SendsSequence):
+            raise GexvizError(f"{name} runs on this machine: it sends nothing", expected="a model run by others")
+        found: Sending = sending.Sending(self, name, opened.destination)
+        return found
 
     def exons(self, gene: GeneLocus) -> tuple[tuple[int, int], ...]:
         """Exons of a gene's representative transcript, 0-based half-open, ascending; empty if none are annotated."""

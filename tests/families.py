@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import language_files
 import numpy as np
 import pandas as pd
 import torch
+import pytest
 from basenji_files import write_basenji2
 from borzoi_files import write_borzoi
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
@@ -160,6 +162,19 @@ def borzoi(folder: Path, seed: int) -> dict[str, Any]:
 
 
 def variformer(folder: Path, seed: int) -> dict[str, Any]:
+@cache
+def _alphagenome_address() -> str:
+    """A service that answers as AlphaGenome's does, on this machine."""
+    return pytest.importorskip("alphagenome_server", reason="alphagenome isn't installed").start_service().address
+
+
+def alphagenome(folder: Path, seed: int) -> dict[str, Any]:
+    """Coverage of exons by a service, on the gene's strand; whatever the seed, as its weights are nobody's here."""
+    address = _alphagenome_address()
+    asked = {"ontology": "EFO:0002784", "window": 16_384, "address": address, "per_minute": 60_000}
+    return {"family": "alphagenome", **asked}
+
+
     """A Lightning checkpoint of two tissues."""
     return {"family": "variformer", **write_lightning(folder, variformer_tensors(seed)), "tissue": 1}
 
@@ -248,3 +263,4 @@ FAMILIES: dict[str, Builder] = {
 
 ELSEWHERE: dict[str, str] = {}
 """Families without a small model here, and where they are tested."""
+    "alphagenome": alphagenome,

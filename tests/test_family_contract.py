@@ -20,6 +20,7 @@ from gexviz.models import registry
 from gexviz.models.base import Differentiable, KnowsPredictions, Model, ModelSpec, PredictsDosages, PredictsSequences
 from gexviz.models.onehot import one_hot
 from gexviz.models.registry import open_model
+from gexviz.models.remote import SendsSequence
 from gexviz.study import Study
 
 _CLOSE = 1e-5  # of values of order 1
@@ -69,6 +70,8 @@ def opened(request, tmp_path_factory) -> Opened:
     model = open_model("model", options["family"], _absolute(folder, options))
     made = make_contract_study(folder, options, model.spec.window, model.spec.anchor)
     study = gx.load(made.toml)
+    if isinstance(model, SendsSequence):
+        study.sending("model").agree(study.name)
     reference = study.predict("model", reference=True).set_index("gene")["value"]
     return Opened(study, made, lambda seed: builder(folder, seed), study.predict("model"), reference)
 
@@ -201,6 +204,8 @@ def test_stored_predictions_are_found_again_until_the_weights_change(opened):
     stored = again.predict("model", progress=lambda *told: ran.append(told))
     pd.testing.assert_frame_equal(stored, opened.predicted)
     assert not ran
+    if isinstance(again.model("model"), SendsSequence):
+        pytest.skip("whether a service has other weights since can't be known")
     opened.rebuild(1)
     other = gx.load(opened.made.toml)
     assert other.fingerprint("model") != before

@@ -1,4 +1,4 @@
-"""Commands on the models of the literature: ``models``, and below it ``show``, ``fetch``, ``convert-expecto``."""
+"""Commands on models: ``models`` lists them; below it ``show``, ``fetch``, ``convert-expecto``, ``consent``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from gexviz.cli.shared import OutFile, app, out, progress, readable, show
+from gexviz.cli.shared import ModelName, OutFile, ResultsFolder, StudyFile, app, out, progress, readable, show
 from gexviz.lazy import lazy
+from gexviz.study import load
 
 zoo = lazy("gexviz.models.zoo")
 expecto_head = lazy("gexviz.models.expecto_head")
@@ -83,6 +84,35 @@ def convert_expecto(
     """
     made = expecto_head.convert_head(head, target)
     out.print(f"{target}: {made.weight.shape[0]} x {made.features:,} weights, bias {made.bias:g}", markup=False)
+
+
+@models.command(epilog="Example: gexviz models consent study.toml --model alphagenome")
+@readable
+def consent(
+    study: StudyFile,
+    model: ModelName,
+    confirm: Annotated[str | None, typer.Option("--confirm", help="The study's name, to agree. [asked for]")] = None,
+    *,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the agreement back.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Show what was sent.")] = False,
+    results: ResultsFolder = None,
+) -> None:
+    """Agree that a model which others run may be sent people's sequence; without that, nothing is sent."""
+    sending = load(study, results).sending(model)
+    if log:
+        show(sending.sent())
+        return
+    if withdraw:
+        sending.withdraw()
+        out.print("withdrawn: nothing more is sent")
+        return
+    for sentence in sending.offer.told():
+        out.print(sentence, markup=False)
+    if sending.agreed:
+        out.print("This is agreed to.")
+        return
+    sending.agree(typer.prompt("Type the study's name to agree") if confirm is None else confirm)
+    out.print("agreed, and on record")
 
 
 def _record(model: Any) -> dict[str, Any]:

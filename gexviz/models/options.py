@@ -251,6 +251,37 @@ class LanguageModelOptions(LongModelOptions):
         Predictions of a head that was trained across people; those beside it if not given.
     pool : {"mean", "centre"}
         Tokens whose embeddings are averaged: all, or those over the TSS.
+class AlphaGenomeOptions(ModelOptions):
+    """``alphagenome``: AlphaGenome, as its service predicts it.
+
+    Attributes
+    ----------
+    ontology : str
+        Cell type or tissue, as ``EFO:0002784`` (GM12878) or ``UBERON:0009835``.
+    output : {"rna_seq", "cage", "procap"}
+        ``rna_seq``: mean coverage over the gene's exons. The others: coverage around its TSS.
+    tracks : tuple of str
+        Names of tracks of that term; all are averaged if none are named.
+    window : {131072, 16384, 524288, 1048576}
+        bp, the TSS in the middle: the lengths that the service reads.
+    version : {"ALL_FOLDS", "FOLD_0", "FOLD_1", "FOLD_2", "FOLD_3"}
+        Of the model.
+    address : str
+        Host and port of the service.
+    per_minute, at_once : int
+        Requests that may begin in a minute, and that may wait for their answers at a time.
+    """
+
+    ontology: str = Field(pattern=r"^(CL|CLO|EFO|NTR|UBERON):[0-9]{1,18}$")
+    output: Literal["rna_seq", "cage", "procap"] = "rna_seq"
+    tracks: tuple[str, ...] = ()
+    window: Literal[131_072, 16_384, 524_288, 1_048_576] = 131_072
+    version: Literal["ALL_FOLDS", "FOLD_0", "FOLD_1", "FOLD_2", "FOLD_3"] = "ALL_FOLDS"
+    address: str = Field("gdmscience.googleapis.com:443", pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")
+    per_minute: int = Field(60, ge=1, le=60_000)
+    at_once: int = Field(4, ge=1, le=32)
+
+
     window : int
         bp, the TSS in the middle.
     batch : int

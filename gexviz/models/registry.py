@@ -20,6 +20,7 @@ from gexviz.errors import GexvizError
 from gexviz.models.base import Model
 from gexviz.models.not_expression import NOT_EXPRESSION
 from gexviz.models.options import (
+    AlphaGenomeOptions,
     Basenji2Options,
     BorzoiOptions,
     CnnOptions,
@@ -69,6 +70,7 @@ _BUILT_IN = {
     "enformer": Family(EnformerOptions, "gexviz.models.enformer"),
     "variformer": Family(VariformerOptions, "gexviz.models.variformer"),
     "rastogi": Family(RastogiOptions, "gexviz.models.rastogi"),
+    "alphagenome": Family(AlphaGenomeOptions, "gexviz.models.alphagenome"),
     "expecto": Family(ExpectoOptions, "gexviz.models.expecto"),
     "xpresso": Family(XpressoOptions, "gexviz.models.xpresso"),
     "cnn": Family(CnnOptions, "gexviz.models.cnn"),

@@ -90,7 +90,8 @@ def _models(view: View) -> None:
         there = tables.coverage(view.study, view.version, name).counts
         state = ", ".join(f"{there[s]:,} {s}" for s in ("ready", "stale", "missing", "unavailable") if there.get(s))
         with st.expander(f"**{plain(name)}** · {plain(spec.family)} · genes: {state}"):
-            reads = {"sequence": "sequence", "dosage": "dosages of variants", "table": "predictions computed elsewhere"}
+            reads = {"sequence": "sequence", "dosage": "dosages of variants", "table": "predictions computed elsewhere",
+                     "remote": "sequence, which is sent to others"}  # fmt: skip
             window = f", {spec.window:,} bp" if spec.window else ""
             lines = {
                 "Reads": reads.get(spec.input, spec.input) + window,

@@ -10,6 +10,7 @@ from gexviz.models.zoo import COLUMNS, ROWS, ZooModel, zoo
 from gexviz.study import Study
 from gexviz.ui.frame import View, readable
 from gexviz.ui.messages import plain
+from gexviz.ui.models_consent import consent
 
 _MARKS = {"opens": "✔ opens", "not yet": "○ not yet", "other output": "▲ other output"}
 _ABOUT = {
@@ -24,6 +25,8 @@ def body(view: View) -> None:
     """Draw the page below the header."""
     st.header("Models", anchor=False)
     st.caption("Models of the literature. " + " · ".join(f"**{_MARKS[s]}**: {about}" for s, about in _ABOUT.items()))
+    with readable("what is sent to others"):
+        consent(view)
     with readable("the table of models"):
         shown = _chosen_kinds()
         chosen = _table(shown, _in_study(view.study))

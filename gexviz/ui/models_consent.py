@@ -1,0 +1,47 @@
+"""Models of the study that others run: what they would be sent, and agreeing to it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from gexviz.models.remote import SendsSequence
+from gexviz.sending import Sending
+from gexviz.ui.frame import View
+from gexviz.ui.messages import plain
+from gexviz.ui.opening import server_asked_for
+
+
+def consent(view: View) -> None:
+    """Draw a box for each model of the study that sends sequence to others; nothing where there is none."""
+    for model in view.opened.models:
+        if isinstance(view.study.model(model), SendsSequence):
+            _box(model, view.study.sending(model))
+
+
+def _box(model: str, sending: Sending) -> None:
+    agreed, offer = sending.agreed, sending.offer
+    with st.container(border=True, key=f"consent_{model}"):
+        mark = ":material/lock_open: agreed" if agreed else ":material/lock: nothing is sent"
+        st.markdown(f"**{plain(model)} sends people's sequence to another machine** · {mark}")
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in offer.told()))
+        sent = sending.sent()
+        if len(sent):
+            st.caption(
+                f"Sent so far: {sent['sequences'].sum():,} sequences, {sent['bases'].sum():,} bp, at "
+                f"{sent['gene'].nunique():,} genes."
+            )
+        if server_asked_for().login:  # its readers are not those who answer for these people
+            st.caption(f"Who runs this server decides: gexviz models consent STUDY --model {plain(model)}")
+        elif agreed:
+            st.button("Withdraw", key=f"withdraw_{model}", icon=":material/lock:", on_click=sending.withdraw)
+        else:
+            _agreeing(model, sending, offer.study, offer.people)
+
+
+def _agreeing(model: str, sending: Sending, study: str, people: int) -> None:
+    """The study's name, typed, and the button."""
+    typed = st.text_input("Type the study's name to agree", key=f"agree_name_{model}", placeholder=study)
+    st.button(
+        f"Agree to sending the sequences of {people:,} people", key=f"agree_{model}", icon=":material/outgoing_mail:",
+        disabled=typed != study, on_click=sending.agree, args=(study,),
+    )  # fmt: skip

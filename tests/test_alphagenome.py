@@ -1,0 +1,331 @@
+"""AlphaGenome through its service: nothing leaves before it was agreed to, and what comes back is read as it should."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from cohorts import make_study
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+pytest.importorskip("alphagenome")
+import grpc
+import ml_dtypes
+from alphagenome.models import dna_client
+from alphagenome.protos.v1 import dna_model_pb2
+from alphagenome_server import TERM, Running, coverage, start_service
+
+import gexviz as gx
+from gexviz.cli import app as command_line
+from gexviz.errors import Cancelled, GexvizError
+from gexviz.models import alphagenome_service, pacing
+from gexviz.models.pacing import Pace
+from gexviz.models.registry import open_model
+from gexviz.study import Study
+
+APP = str(Path(__file__).resolve().parents[1] / "app.py")
+WINDOW, HALF = 16_384, 8_192
+PLUS, MINUS = "ENSG00000000002.1", "ENSG00000000001.1"
+SECRET = "a-secret-key-0123456789"
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Running:
+    monkeypatch.setenv(alphagenome_service.KEY, SECRET)
+    monkeypatch.setattr(pacing, "FIRST_WAIT", 0.001)
+    return start_service()
+
+
+@pytest.fixture
+def toml(running: Running, tmp_path: Path) -> Path:
+    return written(tmp_path, running)
+
+
+def written(folder: Path, running: Running, more: str = "") -> Path:
+    options = f'ontology = "{TERM}"\nwindow = {WINDOW}\naddress = "{running.address}"\nper_minute = 60000\n{more}'
+    return make_study(folder, people=5, models=f'\n[models.remote]\nfamily = "alphagenome"\n{options}')
+
+
+def agreed(toml: Path) -> Study:
+    study = gx.load(toml)
+    study.sending("remote").agree(study.name)
+    return study
+
+
+def around_tss(study: Study, gene: str) -> tuple[str, int]:
+    """A gene's window, cut from the FASTA's text; and what to add to a position to find it there."""
+    text = "".join((study.config.path.parent / "reference.fa").read_text().split("\n")[1:])
+    tss = study.locus(gene).tss
+    return text[tss - HALF : tss + HALF], HALF - tss
+
+
+def test_without_agreement_nothing_leaves(toml: Path, running: Running) -> None:
+    study = gx.load(toml)
+    for reference in (False, True):
+        with pytest.raises(GexvizError, match="without agreement") as raised:
+            study.predict("remote", [PLUS], reference=reference)
+        assert "gexviz models consent study.toml --model remote" in (raised.value.remedy or "")
+    with pytest.raises(GexvizError, match="without agreement"):
+        study.gene(PLUS).ism("remote", "chr1:23000-23002")
+    checks = study.check().set_index("check")
+    assert checks.at["sends sequence", "status"] == "warn"
+    with pytest.raises(GexvizError, match="was not confirmed"):
+        study.sending("remote").agree("yes")
+    with pytest.raises(GexvizError, match="without agreement"):
+        study.predict("remote", [PLUS])
+    assert not running.service.received and not study.sending("remote").sent().size
+
+
+def test_a_model_of_no_study_sends_nothing(running: Running) -> None:
+    model = open_model("m", "alphagenome", {"ontology": TERM, "window": WINDOW, "address": running.address})
+    locus = gx.demo().loci()[0]
+    with pytest.raises(GexvizError, match="belongs to no study"):
+        model.for_gene(locus, []).predict_sequences(np.zeros((1, 4, WINDOW), np.float32))
+    assert not running.service.received
+
+
+def test_the_agreement_and_each_batch_are_on_record_without_ids_or_sequence(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    study.predict("remote", [PLUS, MINUS])
+    (act,) = [json.loads(line) for line in (study.results.folder / "agreements.jsonl").read_text().splitlines()]
+    assert (act["act"], act["study"], act["model"], act["people"], act["genes"]) == ("agreed", "Small", "remote", 5, 6)
+    assert act["address"] == running.address and act["time"] and "16,384 bp" in act["sends"]
+    sent = study.sending("remote").sent()
+    assert sent["gene"].tolist() == [PLUS, MINUS]
+    assert sent["sequences"].sum() == len(running.service.received)
+    assert (sent["bases"] == sent["sequences"] * WINDOW).all()
+    stored = b"".join(path.read_bytes() for path in study.results.folder.iterdir())
+    texts = b"".join(path.read_bytes() for path in study.results.folder.glob("*.jsonl"))
+    assert SECRET.encode() not in stored
+    assert not any(sample.encode() in texts for sample in study.samples.index)
+    assert not any(received.message.sequence[:40].encode() in stored for received in running.service.received)
+
+
+def test_the_agreement_is_for_these_people_and_this_address(toml: Path, running: Running) -> None:
+    agreed(toml)
+    text = toml.read_text()
+    toml.write_text(text.replace(running.address, "localhost:1"))
+    assert not gx.load(toml).sending("remote").agreed
+    toml.write_text(text)
+    assert gx.load(toml).sending("remote").agreed
+    samples = toml.with_name("samples.tsv")
+    pd.read_csv(samples, sep="\t").iloc[:-1].to_csv(samples, sep="\t", index=False)
+    expression = pd.read_csv(toml.with_name("expression.tsv"), sep="\t", index_col=0).iloc[:, :-1]
+    expression.to_csv(toml.with_name("expression.tsv"), sep="\t")
+    with pytest.raises(GexvizError, match="others than was agreed to"):
+        gx.load(toml).predict("remote", [PLUS])
+    assert not running.service.received
+
+
+def test_withdrawn_is_withdrawn(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    study.sending("remote").withdraw()
+    with pytest.raises(GexvizError, match="without agreement"):
+        gx.load(toml).predict("remote", [PLUS])
+    assert not running.service.received
+
+
+def test_what_is_asked(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    study.predict("remote", [PLUS], reference=True)
+    (received,) = running.service.received
+    message = received.message
+    assert message.sequence == around_tss(study, PLUS)[0]
+    assert message.organism == dna_model_pb2.ORGANISM_HOMO_SAPIENS
+    assert list(message.requested_outputs) == [dna_model_pb2.OUTPUT_TYPE_RNA_SEQ]
+    (term,) = message.ontology_terms
+    assert (term.ontology_type, term.id) == (dna_model_pb2.ONTOLOGY_TYPE_EFO, 2784)
+    assert message.model_version == "ALL_FOLDS"
+    assert received.metadata["x-goog-api-key"] == SECRET
+
+
+@pytest.mark.parametrize(("gene", "tracks"), [(PLUS, [0, 2]), (MINUS, [1, 2])])
+def test_coverage_of_exons_on_the_genes_strand(toml: Path, gene: str, tracks: list[int]) -> None:
+    study = agreed(toml)
+    sequence, shift = around_tss(study, gene)
+    locus = study.locus(gene)
+    exon = coverage(sequence, 3)[locus.start + shift : locus.end + shift].astype(float)
+    expected = np.log(exon.mean(axis=0) + 0.001)[tracks].mean()
+    assert study.predict("remote", [gene], reference=True)["value"].item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("values", [np.float32, ml_dtypes.bfloat16], ids=["float32", "bfloat16"])
+def test_questions_and_answers_are_those_of_the_services_own_client(running: Running, values: type) -> None:
+    running.service.values = values
+    sequence = "ACGTN" * 3_276 + "ACGT"
+    asked = alphagenome_service.Request("procap", TERM, "FOLD_1")
+    ours = alphagenome_service.Service(running.address, asked, 60_000).coverage(sequence, threading.Event())
+    channel = grpc.insecure_channel(running.address, [("grpc.max_receive_message_length", -1)])
+    client = dna_client.DnaClient(channel=channel, model_version=dna_client.ModelVersion.FOLD_1)
+    output = dna_client.OutputType.PROCAP
+    theirs = client.predict_sequence(sequence, requested_outputs=[output], ontology_terms=[TERM]).procap
+    channel.close()
+    assert running.service.received[0].message == running.service.received[1].message
+    np.testing.assert_array_equal(ours.values, theirs.values)
+    assert ours.values.dtype == np.float32 and np.ptp(ours.values) > 1
+    assert list(ours.names) == theirs.metadata["name"].tolist()
+    assert list(ours.strands) == theirs.metadata["strand"].tolist()
+
+
+def test_a_track_by_name_and_coverage_around_the_tss(running: Running, tmp_path: Path) -> None:
+    study = agreed(written(tmp_path, running, 'output = "cage"\ntracks = ["EFO:0002784 gtex"]'))
+    around = coverage(around_tss(study, PLUS)[0], 3)[HALF - 250 : HALF + 251, 2].astype(float)
+    value = study.predict("remote", [PLUS], reference=True)["value"].item()
+    assert value == pytest.approx(np.log2(1 + around.sum()), rel=1e-6)
+    assert list(running.service.received[0].message.requested_outputs) == [dna_model_pb2.OUTPUT_TYPE_CAGE]
+
+
+def test_an_unknown_track_is_refused_with_those_there_are(running: Running, tmp_path: Path) -> None:
+    study = agreed(written(tmp_path, running, 'tracks = ["total"]'))
+    with pytest.raises(GexvizError, match="no rna_seq track total") as raised:
+        study.predict("remote", [PLUS], reference=True)
+    assert "EFO:0002784 gtex" in (raised.value.expected or "")
+
+
+def test_where_the_service_is_busy_it_is_asked_again(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    busy = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    running.service.failures = list(busy)
+    assert len(study.predict("remote", [PLUS], reference=True)) == 1
+    assert len(running.service.received) == len(busy) + 1
+
+
+def test_a_service_that_stays_busy_is_left(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    running.service.failures = [grpc.StatusCode.RESOURCE_EXHAUSTED] * 50
+    with pytest.raises(GexvizError, match="RESOURCE_EXHAUSTED") as raised:
+        study.predict("remote", [PLUS], reference=True)
+    assert "again later" in (raised.value.remedy or "")
+    assert len(running.service.received) == pacing.ATTEMPTS
+
+
+def test_after_a_failure_only_the_rest_is_asked_for(running: Running, tmp_path: Path) -> None:
+    """One request at a time, so that it is known which came."""
+    study = agreed(written(tmp_path / "failing", running, "at_once = 1"))
+    running.service.failures = [None, None, grpc.StatusCode.INTERNAL]
+    with pytest.raises(GexvizError, match="INTERNAL") as raised:
+        study.predict("remote", [PLUS])
+    first = [received.message.sequence for received in running.service.received]
+    assert first[2][:40] not in str(raised.value)
+    resumed = gx.load(study.config.path).predict("remote", [PLUS])
+    later = [received.message.sequence for received in running.service.received[len(first) :]]
+    assert not set(first[:2]) & set(later) and first[2] in later
+    assert len(later) == len(set(later))
+    whole = agreed(written(tmp_path / "whole", running)).predict("remote", [PLUS])
+    pd.testing.assert_frame_equal(resumed, whole)
+
+
+def test_work_that_is_stopped_keeps_what_came(toml: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = agreed(toml)
+    sending = type(study.sending("remote"))
+    keep, kept = sending.keep, []
+
+    def stopped(self, key, answer):
+        keep(self, key, answer)
+        kept.append(key)
+        if len(kept) == 3:
+            raise Cancelled
+
+    monkeypatch.setattr(sending, "keep", stopped)
+    with pytest.raises(Cancelled):
+        study.predict("remote", [PLUS])
+    monkeypatch.setattr(sending, "keep", keep)
+    assert set(study.sending("remote").answers(kept)) == set(kept)
+    before = len(running.service.received)
+    study.predict("remote", [PLUS])
+    distinct = {received.message.sequence for received in running.service.received}
+    assert len(running.service.received) - before <= len(distinct) - 3
+
+
+def test_what_was_answered_is_not_asked_again(running: Running, tmp_path: Path) -> None:
+    """Not even for another of its tracks, nor after the agreement was withdrawn."""
+    toml = written(tmp_path, running)
+    study = agreed(toml)
+    before = study.predict("remote", [PLUS])
+    study.sending("remote").withdraw()
+    asked = len(running.service.received)
+    toml.write_text(toml.read_text() + 'tracks = ["EFO:0002784 gtex"]\n')
+    other = gx.load(toml)
+    assert other.status("remote").at[PLUS, "state"] == "stale"
+    after = other.predict("remote", [PLUS])
+    assert len(running.service.received) == asked
+    assert not np.allclose(before["value"], after["value"])
+
+
+def test_a_refused_key_is_told_and_not_shown(toml: Path, running: Running) -> None:
+    study = agreed(toml)
+    running.service.failures = [grpc.StatusCode.UNAUTHENTICATED]
+    with pytest.raises(GexvizError, match="UNAUTHENTICATED") as raised:
+        study.predict("remote", [PLUS], reference=True)
+    assert alphagenome_service.KEY in str(raised.value) and SECRET not in str(raised.value)
+    assert len(running.service.received) == 1
+
+
+def test_other_machines_are_not_asked_without_a_key(toml: Path, running: Running, monkeypatch) -> None:
+    monkeypatch.delenv(alphagenome_service.KEY)
+    toml.write_text(toml.read_text().replace(running.address, "alphagenome.invalid:443"))
+    with pytest.raises(GexvizError, match="needs the key of an account"):
+        agreed(toml).predict("remote", [PLUS], reference=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda data: data.metadata.pop(), "values"),
+        (lambda data: setattr(data, "resolution", 128), "values"),
+        (lambda data: setattr(data.values, "chunk_count", 99), "fewer pieces"),
+        (lambda data: data.metadata.__delitem__(slice(None)), "no rna_seq tracks"),
+    ],
+    ids=["a track without values", "128 bp", "cut short", "no tracks"],
+)
+def test_wrong_answers_are_refused(toml: Path, running: Running, monkeypatch, change, problem: str) -> None:
+    answered = running.service.answered
+
+    def changed(message):
+        for response in answered(message):
+            if response.WhichOneof("payload") == "output":
+                change(response.output.track_data)
+            yield response
+
+    monkeypatch.setattr(running.service, "answered", changed)
+    with pytest.raises(GexvizError, match=problem):
+        agreed(toml).predict("remote", [PLUS], reference=True)
+
+
+def test_requests_are_spread_over_the_minute_and_waiting_can_be_stopped() -> None:
+    pace, stop = Pace(600), threading.Event()
+    begin = time.monotonic()
+    for _ in range(4):
+        pace.wait(stop)
+    assert 0.3 <= time.monotonic() - begin < 3
+    stop.set()
+    with pytest.raises(Cancelled):
+        Pace(1).wait(stop)
+
+
+def test_on_the_command_line(toml: Path, running: Running) -> None:
+    run = CliRunner().invoke
+    refused = run(command_line, ["models", "consent", str(toml), "--model", "remote", "--confirm", "Smaller"])
+    assert refused.exit_code == 1 and "5 people of Small" in refused.output
+    assert run(command_line, ["models", "consent", str(toml), "-m", "remote"], input="Small\n").exit_code == 0
+    assert gx.load(toml).sending("remote").agreed
+    assert run(command_line, ["models", "consent", str(toml), "-m", "remote", "--withdraw"]).exit_code == 0
+    assert not gx.load(toml).sending("remote").agreed and not running.service.received
+
+
+def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Models.py").run()
+    assert not app.exception and "5 people of Small" in "".join(text.value for text in app.markdown)
+    assert app.button(key="agree_remote").disabled
+    app.text_input(key="agree_name_remote").set_value("Small").run()
+    app.button(key="agree_remote").click().run()
+    assert gx.load(toml).sending("remote").agreed
+    app.button(key="withdraw_remote").click().run()
+    assert not gx.load(toml).sending("remote").agreed
