@@ -105,7 +105,8 @@ def open_model(name: str, options: Dnabert2Options) -> LanguageModel:
     vocabulary = beside(options.weights, options.vocabulary, "tokenizer.json")
     tokenizer = BytePairs(vocabulary)
     check_size(vocabulary, tokenizer.size, config.vocab_size)
-    network = Dnabert2Encoder(config)
+    with torch.device("meta"):
+        network = Dnabert2Encoder(config)
     fill_from(network, options.weights, _UNUSED)
     spec = language_spec(
         name,

@@ -90,13 +90,14 @@ def open_model(name: str, options: GenaLmOptions) -> LanguageModel:
     vocabulary = beside(options.weights, options.vocabulary, "tokenizer.json")
     tokenizer = BytePairs(vocabulary, config.max_position_embeddings)
     check_size(vocabulary, tokenizer.size, config.vocab_size)
-    network = BertEncoder(
-        config,
-        (PreNormLayer(config) for _ in range(config.num_hidden_layers)),
-        kinds=config.type_vocab_size,
-        positions=config.max_position_embeddings,
-        last_norm=config.last_layer_norm,
-    )
+    with torch.device("meta"):
+        network = BertEncoder(
+            config,
+            (PreNormLayer(config) for _ in range(config.num_hidden_layers)),
+            kinds=config.type_vocab_size,
+            positions=config.max_position_embeddings,
+            last_norm=config.last_layer_norm,
+        )
     fill_from(network, options.weights, _UNUSED)
     spec = language_spec(
         name,
