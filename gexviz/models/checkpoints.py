@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from gexviz.errors import GexvizError
+from gexviz.models.checkpoint_index import ENDING, read_index
 from gexviz.models.torch_archive import TorchArchive
 
 
@@ -41,15 +42,52 @@ class _Safetensors:
         return tensor
 
 
+class _Several:
+    """Tensors in several files, opened."""
+
+    def __init__(self, path: Path, places: Mapping[str, str], files: Mapping[str, TensorFile]) -> None:
+        self.path = path
+        self._files = {name: files[place] for name, place in places.items()}
+        for place, file in files.items():
+            for name in file.shapes:
+                if places.get(name) != place:
+                    told = f"in {places[name]}" if name in places else "in no file"
+                    raise _not_as_told(path, f"tensor {name} is in {place}, and {told} by the index")
+        if missing := [name for name, file in self._files.items() if name not in file.shapes]:
+            raise _not_as_told(path, f"tensor {missing[0]} is not in {places[missing[0]]}, where the index has it")
+        self.shapes = {name: file.shapes[name] for name, file in self._files.items()}
+
+    def read(self, name: str) -> torch.Tensor:
+        return self._files[name].read(name)
+
+
 @contextmanager
 def open_tensors(path: Path) -> Iterator[TensorFile]:
-    """Open a checkpoint, with ``with``: safetensors by its name's ending, else a file of ``torch.save``.
+    """Open a checkpoint, with ``with``.
+
+    Parameters
+    ----------
+    path : Path
+        By its name's ending: ``.safetensors``; ``.index.json`` for one in several files of the index's folder, each
+        of either kind; else a file of ``torch.save``.
 
     Raises
     ------
     GexvizError
-        For a file that is neither.
+        For a file that is none of these, or an index that its files don't agree with.
     """
+    with ExitStack() as stack:
+        if not path.name.endswith(ENDING):
+            yield stack.enter_context(_open_one(path))
+            return
+        places = read_index(path)
+        files = {name: stack.enter_context(_open_one(path.with_name(name))) for name in sorted(set(places.values()))}
+        yield _Several(path, places, files)
+
+
+@contextmanager
+def _open_one(path: Path) -> Iterator[TensorFile]:
+    """Open one file."""
     if path.suffix != ".safetensors":
         with TorchArchive(path) as archive:
             yield archive
@@ -130,4 +168,13 @@ def _other(path: Path, name: str, found: str, expected: str) -> GexvizError:
         place=f"tensor {name}: {found}",
         expected=expected,
         remedy="give the configuration that was published with the weights; docs/models.md says what each family reads",
+    )
+
+
+def _not_as_told(path: Path, problem: str) -> GexvizError:
+    return GexvizError(
+        problem,
+        file=path,
+        expected="each tensor once, in the file that the index names",
+        remedy="download the index and its files again, from one place",
     )
