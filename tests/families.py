@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bert_files
+import character_files
 import language_files
 import numpy as np
 import pandas as pd
@@ -224,6 +225,21 @@ def gpn_of_the_genes_strand(folder: Path, seed: int) -> dict[str, Any]:
     return language_files.gpn(folder, seed, strand="gene_strand", pool="mean")
 
 
+def hyenadna(folder: Path, seed: int) -> dict[str, Any]:
+    """On the gene's strand; one head for all genes."""
+    return character_files.hyenadna(folder, seed)
+
+
+def caduceus(folder: Path, seed: int) -> dict[str, Any]:
+    """The kind that reads both strands; over the bases in the middle, each gene with a head of its own."""
+    return character_files.caduceus(folder, seed, GENES, both_strands=True, pool="centre", centre=160)
+
+
+def caduceus_of_one_strand(folder: Path, seed: int) -> dict[str, Any]:
+    """The other kind; the mean of both strands, over all bases."""
+    return character_files.caduceus(folder, seed, both_strands=False)
+
+
 def table(folder: Path, seed: int) -> dict[str, Any]:
     """Long, per haplotype, with predictions on the reference."""
     rng = np.random.default_rng(seed)
@@ -256,11 +272,14 @@ FAMILIES: dict[str, Builder] = {
     "gena_lm": gena_lm,
     "gpn": gpn,
     "gpn, the gene's strand": gpn_of_the_genes_strand,
+    "hyenadna": hyenadna,
+    "caduceus": caduceus,
+    "caduceus, one strand": caduceus_of_one_strand,
     "table": table,
     "torch": torch_file,
 }
 """By family; where one has several, the others are called ``family, what is special``."""
 
-ELSEWHERE: dict[str, str] = {}
+ELSEWHERE: dict[str, str] = {"evo2": "test_evo2.py: it runs on a GPU only"}
 """Families without a small model here, and where they are tested."""
     "alphagenome": alphagenome,

@@ -13,16 +13,10 @@ from torch import nn
 from torch.nn import functional
 
 from gexviz.errors import GexvizError
-from gexviz.models.base import ModelSpec
-from gexviz.models.devices import device_for
-from gexviz.models.language.bases import (
-    BaseEmbedder,
-    DifferentiableLanguageModel,
-    MeanOfBases,
-    TrainedDifferentiableLanguageModel,
-)
+from gexviz.models.language.bases import MeanOfBases, Transposed
 from gexviz.models.language.files import NetworkConfig, beside, fill_from, read_config
-from gexviz.models.language.model import LanguageModel, with_head
+from gexviz.models.language.model import LanguageModel
+from gexviz.models.language.opening import language_spec, model_of_bases
 from gexviz.models.options import GpnOptions
 
 _UNKNOWN = "[UNK]"
@@ -74,14 +68,6 @@ class Letters(nn.Module):
     def extra_repr(self) -> str:
         """What the fingerprint has to know."""
         return str(self.places)
-
-
-class Transposed(nn.Module):
-    """(batch, a, b) -> (batch, b, a)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Transpose."""
-        return x.transpose(1, 2)
 
 
 class GpnLayer(nn.Module):
@@ -170,23 +156,12 @@ def open_model(name: str, options: GpnOptions) -> LanguageModel:
     around = range(middle - options.centre // 2, middle + options.centre // 2)
     network = build_network(config, places, range(options.window) if options.pool == "mean" else around)
     fill_from(network, options.weights, ("cls.",))
-    embedder = BaseEmbedder(network, batch_size=options.batch, device=device_for(options.device))
-    kinds = DifferentiableLanguageModel, TrainedDifferentiableLanguageModel
-    return with_head(_spec(name, options), embedder, options.head, options.out_of_fold, kinds)
-
-
-def _spec(name: str, options: GpnOptions) -> ModelSpec:
-    pooled = "all bases" if options.pool == "mean" else f"the {options.centre} bases in the middle"
-    return ModelSpec(
-        name=name,
+    spec = language_spec(
+        name,
+        options,
+        over="all bases" if options.pool == "mean" else f"the {options.centre} bases in the middle",
         family="gpn",
-        input="sequence",
-        scale="expression, once there is a head",
-        haplotypes="output_mean",
-        window=options.window,
-        anchor=options.window // 2,
-        strand=options.strand,
         citation="Benegas et al. 2023, PNAS 120:e2311219120",
         verified="not verified against weights; equal to the authors' layers with random weights",
-        readout=f"the mean of the last layer over {pooled}",
     )
+    return model_of_bases(spec, options, network)

@@ -356,6 +356,78 @@ class GpnOptions(LanguageModelOptions):
         return self
 
 
+class HyenadnaOptions(LanguageModelOptions):
+    """``hyenadna``: HyenaDNA in the layout of ``hyenadna-*-hf``; its letters are the same in every checkpoint.
+
+    Attributes
+    ----------
+    window : int
+        bp, the TSS in the middle; as many as the checkpoint was made for, or less.
+    """
+
+    window: int = Field(ge=2, le=10_000_000)
+    vocabulary: None = None
+    pool: Literal["mean"] = "mean"
+    batch: int = Field(1, ge=1, le=1_000)
+
+
+class CaduceusOptions(LanguageModelOptions):
+    """``caduceus``: Caduceus, ``-ph`` or ``-ps``, as its authors save it; its letters are the same in every checkpoint.
+
+    Attributes
+    ----------
+    window : int
+        bp, an even number, the TSS in the middle.
+    centre : int
+        bp in the middle whose embeddings are averaged, with ``pool = "centre"``.
+    strand : {"none", "rc_mean", "gene_strand"}
+        Networks of the kind ``-ps`` read both strands themselves; only ``gene_strand`` changes anything of theirs.
+    """
+
+    strand: Literal["none", "rc_mean", "gene_strand"] = "rc_mean"
+    window: int = Field(131_072, ge=2, le=10_000_000, multiple_of=2)
+    centre: int = Field(128, ge=2, multiple_of=2)
+    vocabulary: None = None
+    batch: int = Field(1, ge=1, le=1_000)
+
+    @property
+    def positions(self) -> range:
+        """Bases whose embeddings are averaged."""
+        if self.pool == "mean":
+            return range(self.window)
+        return range((self.window - self.centre) // 2, (self.window + self.centre) // 2)
+
+    @model_validator(mode="after")
+    def _inside(self) -> Self:
+        if self.pool == "centre" and self.centre > self.window:
+            raise ValueError(f"centre {self.centre} is more than the window of {self.window}")
+        return self
+
+
+class Evo2Options(ModelOptions):
+    """``evo2``: embeddings made by the package ``evo2``, on a GPU.
+
+    Attributes
+    ----------
+    checkpoint : str
+        As the package calls it; it finds the weights, and loads them down if it hasn't got them.
+    layer : str
+        Whose output is averaged over all bases.
+    window : int
+        bp, the TSS in the middle.
+    head, out_of_fold, batch
+        As for other language models.
+    """
+
+    checkpoint: str = "evo2_7b"
+    layer: str = "blocks.28.mlp.l3"
+    window: int = Field(8_192, ge=2, le=1_048_576)
+    strand: Literal["none", "rc_mean", "gene_strand"] = "gene_strand"
+    head: Path | None = None
+    out_of_fold: Path | None = None
+    batch: int = Field(1, ge=1, le=1_000)
+
+
 class NucleotideTransformerOptions(LanguageModelOptions):
     """``nucleotide_transformer``: Nucleotide Transformer, version 1 or 2, as it was published.
 
