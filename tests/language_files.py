@@ -68,11 +68,28 @@ def as_in_2023(weights: Path, model) -> Path:
     return path
 
 
-def write_head(path: Path, family: str, options: dict[str, object], seed: int, genes=()) -> Path:
+SEGMENTS = 6
+HEADS = {
+    "ridge": {"coefficients": (DIM,), "intercepts": ()},
+    "mlp": {
+        "centre": (DIM,), "precision": (DIM,), "inner": (2, 8, DIM), "inner_bias": (2, 8), "outer": (2, 8),
+        "bias": (2,),
+    },
+    "attention": {
+        "centre": (SEGMENTS, DIM), "precision": (SEGMENTS, DIM), "query": (2, DIM), "place": (2, SEGMENTS),
+        "value": (2, DIM), "bias": (2,),
+    },
+}  # fmt: skip
+"""Tensors of one head of each kind."""
+
+
+def write_head(path: Path, family: str, options: dict[str, object], seed: int, genes=(), kind="ridge") -> Path:
     """A head with random weights: for each of the genes its own, and one for all others."""
     model = open_model("model", family, options)
     rng = np.random.default_rng(seed)
     about = AboutHead(
+        kind=kind,
+        segments=SEGMENTS if kind == "attention" else None,
         embedding=model.embedding_digest,
         across="genes",
         rows={gene: row for row, gene in enumerate(genes)},
@@ -80,15 +97,15 @@ def write_head(path: Path, family: str, options: dict[str, object], seed: int, g
         scale="log2 expression",
         method="random weights",
     )
-    arrays = {"coefficients": rng.normal(size=(len(genes) + 1, DIM)), "intercepts": np.zeros(len(genes) + 1)}
+    arrays = {name: rng.normal(size=(len(genes) + 1, *shape)) for name, shape in HEADS[kind].items()}
     write_heads(path, Heads(about, arrays))
     return path
 
 
-def nucleotide_transformer(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+def nucleotide_transformer(folder: Path, seed: int, genes=(), kind="ridge", **options) -> dict[str, object]:
     """A folder ``nt`` with a head; the keys of the model's section, paths relative to `folder`."""
     write_folder(folder / "nt", published_esm(seed), NT_VOCABULARY)
-    return section(folder, "nt", "nucleotide_transformer", {"window": 240, **options}, seed, genes)
+    return section(folder, "nt", "nucleotide_transformer", {"window": 240, **options}, seed, genes, kind=kind)
 
 
 def dnabert(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
@@ -126,13 +143,15 @@ def write_gpn(folder: Path, seed: int) -> Path:
     return folder / "pytorch_model.bin"
 
 
-def gpn(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+def gpn(folder: Path, seed: int, genes=(), kind="ridge", **options) -> dict[str, object]:
     """A folder ``gpn`` with a head; the keys of the model's section, paths relative to `folder`."""
     weights = write_gpn(folder / "gpn", seed).name
-    return section(folder, "gpn", "gpn", {"window": 240, **options}, seed, genes, weights)
+    return section(folder, "gpn", "gpn", {"window": 240, **options}, seed, genes, weights, kind)
 
 
-def section(folder: Path, within: str, family: str, options: dict, seed: int, genes, file="model.safetensors"):
+def section(
+    folder: Path, within: str, family: str, options: dict, seed: int, genes, file="model.safetensors", kind="ridge"
+):
     weights = f"{within}/{file}"
-    write_head(folder / "head.safetensors", family, options | {"weights": folder / weights}, seed, genes)
+    write_head(folder / "head.safetensors", family, options | {"weights": folder / weights}, seed, genes, kind)
     return {"family": family, "weights": weights, "head": "head.safetensors", **options}

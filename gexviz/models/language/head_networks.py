@@ -38,10 +38,12 @@ class Standardised(nn.Module):
     ----------
     centre, precision : Tensor (..., dim)
         A precision of 0 leaves out what did not vary in the training.
+    bias : Tensor (networks,)
     """
 
-    def __init__(self, centre: torch.Tensor, precision: torch.Tensor) -> None:
+    def __init__(self, centre: torch.Tensor, precision: torch.Tensor, bias: torch.Tensor) -> None:
         super().__init__()
+        self.bias = nn.Parameter(bias.float())
         self.register_buffer("centre", centre.double())
         self.register_buffer("precision", precision.double())
         self.centre: torch.Tensor
@@ -53,7 +55,7 @@ class Standardised(nn.Module):
         A segment that no token begins in, its embedding all 0, counts as one at the centre.
         """
         absent = (x == 0).all(dim=-1, keepdim=True)
-        return ((x.double() - self.centre) * self.precision).float().masked_fill(absent, 0)
+        return ((x.double() - self.centre) * self.precision).to(self.bias.dtype).masked_fill(absent, 0)
 
     def each(self, z: torch.Tensor) -> torch.Tensor:
         """What each of the networks says, (batch, ..., dim) -> (batch, networks)."""
@@ -75,10 +77,12 @@ class Perceptrons(Standardised):
     bias : Tensor (networks,)
     """
 
-    def __init__(self, centre: torch.Tensor, precision: torch.Tensor, **weights: torch.Tensor) -> None:
-        super().__init__(centre, precision)
-        self.inner, self.inner_bias, self.outer, self.bias = (
-            nn.Parameter(weights[name].float()) for name in ("inner", "inner_bias", "outer", "bias")
+    def __init__(
+        self, centre: torch.Tensor, precision: torch.Tensor, bias: torch.Tensor, **weights: torch.Tensor
+    ) -> None:
+        super().__init__(centre, precision, bias)
+        self.inner, self.inner_bias, self.outer = (
+            nn.Parameter(weights[name].float()) for name in ("inner", "inner_bias", "outer")
         )
 
     def each(self, z: torch.Tensor) -> torch.Tensor:
@@ -99,10 +103,12 @@ class AttentionPooling(Standardised):
     bias : Tensor (networks,)
     """
 
-    def __init__(self, centre: torch.Tensor, precision: torch.Tensor, **weights: torch.Tensor) -> None:
-        super().__init__(centre, precision)
-        self.query, self.place, self.value, self.bias = (
-            nn.Parameter(weights[name].float()) for name in ("query", "place", "value", "bias")
+    def __init__(
+        self, centre: torch.Tensor, precision: torch.Tensor, bias: torch.Tensor, **weights: torch.Tensor
+    ) -> None:
+        super().__init__(centre, precision, bias)
+        self.query, self.place, self.value = (
+            nn.Parameter(weights[name].float()) for name in ("query", "place", "value")
         )
 
     def attention(self, z: torch.Tensor) -> torch.Tensor:
