@@ -19,8 +19,8 @@ import character_files
 import language_files
 import numpy as np
 import pandas as pd
-import torch
 import pytest
+import torch
 from basenji_files import write_basenji2
 from borzoi_files import write_borzoi
 from contract_study import MINUS, PEOPLE, PLUS, VARIANTS, variant_id
@@ -162,7 +162,6 @@ def borzoi(folder: Path, seed: int) -> dict[str, Any]:
     return {"family": "borzoi", **write_borzoi(folder, seed), "replicate_2": "second.bin", "tracks": ["RNA:blood"]}
 
 
-def variformer(folder: Path, seed: int) -> dict[str, Any]:
 @cache
 def _alphagenome_address() -> str:
     """A service that answers as AlphaGenome's does, on this machine."""
@@ -176,6 +175,7 @@ def alphagenome(folder: Path, seed: int) -> dict[str, Any]:
     return {"family": "alphagenome", **asked}
 
 
+def variformer(folder: Path, seed: int) -> dict[str, Any]:
     """A Lightning checkpoint of two tissues."""
     return {"family": "variformer", **write_lightning(folder, variformer_tensors(seed)), "tissue": 1}
 
@@ -225,6 +225,16 @@ def gpn_of_the_genes_strand(folder: Path, seed: int) -> dict[str, Any]:
     return language_files.gpn(folder, seed, strand="gene_strand", pool="mean")
 
 
+def gpn_with_attention(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands; a head that attends to parts of the window."""
+    return language_files.gpn(folder, seed, kind="attention")
+
+
+def nucleotide_transformer_with_perceptrons(folder: Path, seed: int) -> dict[str, Any]:
+    """The mean of both strands, and a head with a hidden layer."""
+    return language_files.nucleotide_transformer(folder, seed, strand="rc_mean", kind="mlp")
+
+
 def hyenadna(folder: Path, seed: int) -> dict[str, Any]:
     """On the gene's strand; one head for all genes."""
     return character_files.hyenadna(folder, seed)
@@ -262,16 +272,19 @@ FAMILIES: dict[str, Builder] = {
     "enformer, both strands": enformer_of_both_strands,
     "basenji2": basenji2,
     "borzoi": borzoi,
+    "alphagenome": alphagenome,
     "variformer": variformer,
     "rastogi": rastogi,
     "nucleotide_transformer": nucleotide_transformer,
     "nucleotide_transformer, both strands": nucleotide_transformer_of_both_strands,
+    "nucleotide_transformer, perceptrons": nucleotide_transformer_with_perceptrons,
     "nucleotide_transformer, version 2": nucleotide_transformer_2,
     "dnabert": dnabert,
     "dnabert2": dnabert2,
     "gena_lm": gena_lm,
     "gpn": gpn,
     "gpn, the gene's strand": gpn_of_the_genes_strand,
+    "gpn, attention": gpn_with_attention,
     "hyenadna": hyenadna,
     "caduceus": caduceus,
     "caduceus, one strand": caduceus_of_one_strand,
@@ -282,4 +295,3 @@ FAMILIES: dict[str, Builder] = {
 
 ELSEWHERE: dict[str, str] = {"evo2": "test_evo2.py: it runs on a GPU only"}
 """Families without a small model here, and where they are tested."""
-    "alphagenome": alphagenome,
