@@ -52,7 +52,7 @@ class Offer(NamedTuple):
         to = self.destination
         return (
             f"{self.model} is run by others: its predictions are made by {to.recipient}, at {to.address}.",
-            f"To predict, gexviz sends it the DNA sequence around a gene: {to.sends} a request.",
+            f"To predict, gexviz sends it the DNA sequence around a gene: {to.sends}.",
             f"These are the sequences of both chromosomes of {self.people:,} people of {self.study}, and of the "
             f"reference, at up to {self.genes:,} genes; and, for mutagenesis and effects, altered copies of them.",
             "No names, sample ids, expression or other data are sent. But a person's sequence is itself personal: "

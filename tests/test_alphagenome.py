@@ -28,6 +28,8 @@ from gexviz.models import alphagenome_service, pacing
 from gexviz.models.pacing import Pace
 from gexviz.models.registry import open_model
 from gexviz.study import Study
+from gexviz.ui import models_consent
+from gexviz.ui.opening import Asked
 
 APP = str(Path(__file__).resolve().parents[1] / "app.py")
 WINDOW, HALF = 16_384, 8_192
@@ -329,3 +331,6 @@ def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert gx.load(toml).sending("remote").agreed
     app.button(key="withdraw_remote").click().run()
     assert not gx.load(toml).sending("remote").agreed
+    monkeypatch.setattr(models_consent, "server_asked_for", lambda: Asked(toml, login=True))
+    assert not [button for button in app.run().button if button.key in ("agree_remote", "withdraw_remote")]
+    assert any("Who runs this server decides" in caption.value for caption in app.caption)

@@ -47,7 +47,7 @@ class AlphaGenomeModel:
         self.destination = Destination(
             "the AlphaGenome service of Google DeepMind",
             options.address,
-            f"one sequence of {options.window:,} bp, with no name or place",
+            f"one sequence of {options.window:,} bp a request, without names or positions",
             "https://deepmind.google.com/science/alphagenome/terms",
         )
         self._options, self._service = options, service

@@ -26,7 +26,7 @@ class Destination(NamedTuple):
     address : str
         Host and port.
     sends : str
-        What one request holds, in words.
+        What a request holds, in words.
     terms : str
         Where the recipient's terms of use stand.
     """

@@ -21,8 +21,8 @@ def consent(view: View) -> None:
 def _box(model: str, sending: Sending) -> None:
     agreed, offer = sending.agreed, sending.offer
     with st.container(border=True, key=f"consent_{model}"):
-        mark = ":material/lock_open: agreed" if agreed else ":material/lock: nothing is sent"
-        st.markdown(f"**{plain(model)} sends people's sequence to another machine** · {mark}")
+        mark = ":material/lock_open: agreed" if agreed else ":material/lock: not agreed, nothing is sent"
+        st.markdown(f"**{plain(model)} needs people's sequence sent to another machine** · {mark}")
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in offer.told()))
         sent = sending.sent()
         if len(sent):
@@ -40,7 +40,7 @@ def _box(model: str, sending: Sending) -> None:
 
 def _agreeing(model: str, sending: Sending, study: str, people: int) -> None:
     """The study's name, typed, and the button."""
-    typed = st.text_input("Type the study's name to agree", key=f"agree_name_{model}", placeholder=study)
+    typed = st.text_input("Type the study's name to agree", key=f"agree_name_{model}", placeholder=study, width=400)
     st.button(
         f"Agree to sending the sequences of {people:,} people", key=f"agree_{model}", icon=":material/outgoing_mail:",
         disabled=typed != study, on_click=sending.agree, args=(study,),
