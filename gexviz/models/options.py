@@ -238,19 +238,6 @@ class ExpectoOptions(ModelOptions):
     tissue: str = ""
 
 
-class LanguageModelOptions(LongModelOptions):
-    """What genomic language models share.
-
-    Attributes
-    ----------
-    config, vocabulary : Path, optional
-        ``config.json`` and ``vocab.txt`` (or ``tokenizer.json``) of the weights; those beside them if not given.
-    head : Path, optional
-        As ``gexviz train head`` writes it; without one the model makes embeddings, but no predictions.
-    out_of_fold : Path, optional
-        Predictions of a head that was trained across people; those beside it if not given.
-    pool : {"mean", "centre"}
-        Tokens whose embeddings are averaged: all, or those over the TSS.
 class AlphaGenomeOptions(ModelOptions):
     """``alphagenome``: AlphaGenome, as its service predicts it.
 
@@ -282,6 +269,19 @@ class AlphaGenomeOptions(ModelOptions):
     at_once: int = Field(4, ge=1, le=32)
 
 
+class LanguageModelOptions(LongModelOptions):
+    """What genomic language models share.
+
+    Attributes
+    ----------
+    config, vocabulary : Path, optional
+        ``config.json`` and ``vocab.txt`` (or ``tokenizer.json``) of the weights; those beside them if not given.
+    head : Path, optional
+        As ``gexviz train head`` writes it; without one the model makes embeddings, but no predictions.
+    out_of_fold : Path, optional
+        Predictions of a head that was trained across people; those beside it if not given.
+    pool : {"mean", "centre"}
+        Tokens whose embeddings are averaged: all, or those over the TSS.
     window : int
         bp, the TSS in the middle.
     batch : int
