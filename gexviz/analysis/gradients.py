@@ -16,7 +16,7 @@ from gexviz.analysis.rescale import RescaledNetwork
 from gexviz.analysis.shuffling import dinucleotide_shuffles
 from gexviz.errors import GexvizError
 from gexviz.lazy import lazy
-from gexviz.models.base import ModelSpec
+from gexviz.models.base import Differentiable, ModelSpec
 from gexviz.models.onehot import one_hot
 from gexviz.tasks import Progress
 
@@ -173,12 +173,7 @@ def attribute(
     with torch.inference_mode(mode=False), torch.enable_grad():
         network = PrivateNetwork(model)
         _check(model.spec, sequence)
-        if told := too_much_to_keep(model, "every_layer" if "deeplift" in method else "gradient"):
-            raise GexvizError(
-                f"{method} of {model.spec.name} takes {told}",
-                expected="memory for the values of the layers of one sequence",
-                remedy="use in-silico mutagenesis of the places of interest, or a machine or GPU with more memory",
-            )
+        _fit(model, network, method)
         work = _Work(network, sequence, settings, progress)
         if method in ("integrated_gradients", "deeplift", "deeplift_shap"):
             return _with_baselines(work, method)
@@ -391,6 +386,24 @@ def _as_memory_allows(run: Callable[[int], _Result], size: int) -> tuple[_Result
                 remedy="free some memory, use a machine with more, or use tiled deletion, which needs no gradient",
             )
         size //= 2
+
+
+def _fit(model: Differentiable, network: PrivateNetwork, method: Method) -> None:
+    """Keep less for the gradient where all would not fit; refuse what doesn't fit then."""
+    whole = "deeplift" in method  # its rules need what went into every layer
+    told = too_much_to_keep(model, "every_layer" if whole else "gradient")
+    if told is None:
+        return
+    less = too_much_to_keep(model, "recomputed")
+    if less is None and not whole:
+        network.keep_less()
+        return
+    gradients = "integrated gradients or input x gradient, which fit; or " if less is None else ""
+    raise GexvizError(
+        f"{method} of {model.spec.name} takes {told if whole else f'{less}, with most layers computed twice'}",
+        expected="memory for the values of the layers of one sequence",
+        remedy=f"use {gradients}in-silico mutagenesis of the places of interest, or a machine or GPU with more memory",
+    )
 
 
 def _check(spec: ModelSpec, sequence: np.ndarray) -> None:

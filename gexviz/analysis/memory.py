@@ -52,14 +52,14 @@ def predict_within_memory(model: PredictsSequences, sequences: np.ndarray) -> np
     return values
 
 
-def too_much_to_keep(model: Differentiable, what: Literal["gradient", "every_layer"]) -> str | None:
+def too_much_to_keep(model: Differentiable, what: Literal["gradient", "recomputed", "every_layer"]) -> str | None:
     """Whether a network with a long window would take more memory than there is, found without running it.
 
     Parameters
     ----------
     model : Differentiable
-    what : {"gradient", "every_layer"}
-        The values kept for a gradient, or those of all layers.
+    what : {"gradient", "recomputed", "every_layer"}
+        The values kept for a gradient, those with blocks of layers computed anew, or those of all layers.
 
     Returns
     -------

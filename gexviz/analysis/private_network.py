@@ -13,6 +13,7 @@ from gexviz.analysis.rescale import node_kinds
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, PredictsDosages, PredictsSequences
 from gexviz.models.onehot import one_hot
+from gexviz.models.recomputing import recompute_blocks
 
 Strand = Callable[[torch.Tensor], torch.Tensor]
 
@@ -57,6 +58,10 @@ class PrivateNetwork:
         """The plain prediction of (1, 4, length)."""
         with torch.no_grad():
             return float(np.mean([float(strand(x)) for strand in self.strands]))
+
+    def keep_less(self) -> None:
+        """From now on keep only what goes into each block of layers for a gradient; its inside is computed anew."""
+        recompute_blocks(self._network)
 
     def layer_of(self, kind: str, x: torch.Tensor) -> str:
         """Name the innermost layer in which a kind of autograd node, as ``Relu``, comes up first."""

@@ -14,6 +14,8 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from gexviz.models.recomputing import recompute_blocks
+
 _CGROUP = Path("/sys/fs/cgroup")
 _FOUND: weakref.WeakKeyDictionary[nn.Module, Need | None] = weakref.WeakKeyDictionary()
 _SHARE = 0.9  # of what is available; the rest is for operations themselves, and for others
@@ -30,12 +32,15 @@ class Need(NamedTuple):
         Of a prediction.
     gradient : int
         Of a prediction and its gradient.
+    recomputed : int
+        The same with what is within blocks of layers computed anew; see :mod:`gexviz.models.recomputing`.
     every_layer : int
         With the values of all layers kept.
     """
 
     forward: int
     gradient: int
+    recomputed: int
     every_layer: int
 
 
@@ -84,11 +89,19 @@ def _need(network: nn.Module, window: int) -> Need | None:
             x = torch.empty(1, 4, window, device="meta")
             with torch.no_grad(), _Watch() as forward:
                 hollow(x)
-            with torch.enable_grad(), _Watch() as gradient:
-                hollow(x.requires_grad_()).sum().backward()
+            gradient = _of_gradient(hollow, x)
+            recompute_blocks(hollow)
+            recomputed = _of_gradient(hollow, x)
     except Exception:  # whatever a user's network can raise without numbers
         return None
-    return Need(forward.most, max(forward.most, gradient.most), forward.total)
+    return Need(forward.most, max(forward.most, gradient), max(forward.most, recomputed), forward.total)
+
+
+def _of_gradient(hollow: nn.Module, x: torch.Tensor) -> int:
+    x = x.detach().requires_grad_()
+    with torch.enable_grad(), _Watch() as watch:
+        hollow(x).sum().backward()
+    return watch.most
 
 
 class _Watch(TorchDispatchMode):
