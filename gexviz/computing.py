@@ -16,6 +16,7 @@ from gexviz.models.base import (
     Model,
     PredictsDosages,
     PredictsSequences,
+    in_full_precision,
 )
 from gexviz.results import Record
 
@@ -38,7 +39,7 @@ def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
         if isinstance(on_reference, str):
             return Record(gene, key, on_reference, {}, None)
         return Record(gene, key, None, {}, on_reference)
-    predicted = _predict_people(study, opened, model, locus)
+    predicted = _predict_people(study, in_full_precision(opened), model, locus)
     if isinstance(predicted, str):
         return Record(gene, key, predicted, {}, None)
     numbers = predicted.values if predicted.haplotypes is None else predicted.haplotypes

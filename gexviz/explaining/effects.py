@@ -22,7 +22,7 @@ from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.variants import VariantTrack
 from gexviz.figures.words import variant_name
-from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences
+from gexviz.models.base import GeneLocus, PredictsDosages, PredictsSequences, in_full_precision
 from gexviz.results import Part, digest_of
 from gexviz.tasks import Progress
 
@@ -173,7 +173,7 @@ def variant_effects(study: Study, model: str, locus: GeneLocus, *, progress: Pro
     reason = study.unavailable(model, locus)
     if reason is not None:
         raise GexvizError(f"{model} can't serve {locus.name}: {reason}", remedy="choose another gene or model")
-    opened = study.model_for(model, locus)
+    opened = in_full_precision(study.model_for(model, locus))
     if not isinstance(opened, PredictsDosages | PredictsSequences):
         raise GexvizError(
             f"{model} can't tell what a variant does: its predictions were computed elsewhere",

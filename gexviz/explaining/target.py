@@ -9,7 +9,7 @@ import pandas as pd
 
 from gexviz.cohort.background import Background, haplotype_background, reference_background
 from gexviz.errors import GexvizError
-from gexviz.models.base import GeneLocus, ModelSpec, PredictsSequences
+from gexviz.models.base import GeneLocus, ModelSpec, PredictsSequences, in_full_precision
 from gexviz.models.onehot import reverse_complement
 from gexviz.results import digest_of
 
@@ -112,7 +112,7 @@ def target(
     GexvizError
         For a model that doesn't read sequence, a gene that it can't serve, a person who is not in the study.
     """
-    opened = study.model_for(model, locus)
+    opened = in_full_precision(study.model_for(model, locus))
     if not isinstance(opened, PredictsSequences):
         raise GexvizError(
             f"{model} ({opened.spec.family}) does not read sequence, so single bases of it can't be changed",

@@ -161,6 +161,17 @@ class DependsOnGene(Protocol):
 
 
 @runtime_checkable
+class HasPrecision(Protocol):
+    """May predict in less than full precision, to be faster."""
+
+    spec: ModelSpec
+
+    def in_full_precision(self) -> Model:
+        """Give the same model, predicting in full precision."""
+        ...
+
+
+@runtime_checkable
 class Differentiable(Protocol):
     """Has a torch network from one-hot (batch, 4, length) to (batch,), for gradients."""
 
@@ -227,3 +238,8 @@ class PredictsOutOfFold(Protocol):
     def out_of_fold(self, gene: GeneLocus) -> pd.Series | None:
         """Out-of-fold predictions by sample, or None for a gene without."""
         ...
+
+
+def in_full_precision(model: Model) -> Model:
+    """Give a model as it has to be to compare sequences of one gene: half precision rounds more than they differ."""
+    return model.in_full_precision() if isinstance(model, HasPrecision) else model

@@ -143,7 +143,8 @@ def open_model(name: str, options: Basenji2Options) -> TorchSequenceModel:
     network = build_network(params, options, len(tracks))
     fill_from_keras(network, options.checkpoint, tracks, number)
     spec = basenji2_spec(name, options, params, names)
-    return TorchSequenceModel(spec, network, batch_size=1, device=device_for(options.device))
+    device = device_for(options.device)
+    return TorchSequenceModel(spec, network, batch_size=1, device=device, precision=options.precision)
 
 
 def _values(

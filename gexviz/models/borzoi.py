@@ -16,6 +16,7 @@ from gexviz.models.borzoi_network import BIN, Borzoi, BorzoiConfig, check_window
 from gexviz.models.checkpoints import fill_network, open_tensors
 from gexviz.models.devices import device_for
 from gexviz.models.options import BorzoiOptions
+from gexviz.models.precision import Precision
 from gexviz.models.readouts import Unsquashed
 from gexviz.models.targets import find_tracks, read_targets
 from gexviz.models.torch_model import TorchSequenceModel
@@ -85,11 +86,14 @@ class BorzoiModel(TorchSequenceModel):
     config : BorzoiConfig
     network : BorzoiReadout
     device : str
+    precision : {"full", "mixed"}
     """
 
-    def __init__(self, spec: ModelSpec, config: BorzoiConfig, network: BorzoiReadout, device: str) -> None:
-        super().__init__(spec, network, batch_size=1, device=device)
-        self._config, self._readout, self._where = config, network, device
+    def __init__(
+        self, spec: ModelSpec, config: BorzoiConfig, network: BorzoiReadout, device: str, precision: Precision
+    ) -> None:
+        super().__init__(spec, network, batch_size=1, device=device, precision=precision)
+        self._config, self._readout, self._where, self._precision = config, network, device, precision
 
     def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> TorchSequenceModel:
         """Give the model of one gene; where the annotation has no exons, the whole gene is read."""
@@ -103,7 +107,7 @@ class BorzoiModel(TorchSequenceModel):
             raise GexvizError(f"no exon of {gene.name} is within {reach:,} bp of its TSS", expected="an exon there")
         own, read = self._readout, spec.window // BIN
         network = BorzoiReadout(own.replicates, own.unsquash, bins, read, both_strands=own.both_strands)
-        return TorchSequenceModel(spec, network, batch_size=1, device=self._where)
+        return TorchSequenceModel(spec, network, batch_size=1, device=self._where, precision=self._precision)
 
 
 def borzoi_spec(name: str, options: BorzoiOptions, config: BorzoiConfig, tracks: list[str]) -> ModelSpec:
@@ -156,7 +160,8 @@ def open_model(name: str, options: BorzoiOptions) -> BorzoiModel:
     unsquash = Unsquashed(*(torch.tensor(column.to_numpy(float)) for column in columns))
     every = exon_bins(config, options.window, [(0, options.window)])
     network = BorzoiReadout(replicates, unsquash, every, options.window // BIN, both_strands=options.both_strands)
-    return BorzoiModel(borzoi_spec(name, options, config, tracks.names), config, network, device_for(options.device))
+    spec = borzoi_spec(name, options, config, tracks.names)
+    return BorzoiModel(spec, config, network, device_for(options.device), options.precision)
 
 
 def _weights(options: BorzoiOptions) -> list[Path]:
@@ -179,7 +184,9 @@ def _replicate(path: Path, options: BorzoiOptions, config: BorzoiConfig, tracks:
                 remedy="give the targets.txt that was published with the weights",
             )
         chosen = {_HEAD: rows, "human_head.bias": rows}
-        fill_network(network, file, rows=chosen, unused=("mouse_head.",))
+        fill_network(
+            network, file, named=lambda ours: ours.removeprefix("trunk."), rows=chosen, unused=("mouse_head.",)
+        )
     return network
 
 

@@ -158,19 +158,17 @@ class Separable(nn.Module):
         return self.conv_layer(x)
 
 
-class Borzoi(nn.Module):
-    """One replicate.
+class BorzoiTrunk(nn.Module):
+    """From one-hot sequence to what the head reads, in the bins of a readout.
 
     Parameters
     ----------
     config : BorzoiConfig
     window : int
         bp.
-    tracks : int
-        How many the head keeps.
     """
 
-    def __init__(self, config: BorzoiConfig, window: int, tracks: int) -> None:
+    def __init__(self, config: BorzoiConfig, window: int) -> None:
         super().__init__()
         dim, filters = config.dim, config.filters
         self.conv_dna = nn.Sequential(
@@ -193,17 +191,38 @@ class Borzoi(nn.Module):
         self.final_joined_convs = nn.Sequential(  # the gap is a layer of the reference without parameters
             OrderedDict({"0": ConvBlock(dim, config.joined, 1), "2": nn.GELU(approximate="tanh")})
         )
-        self.human_head = nn.Conv1d(config.joined, tracks, 1)
-        self.final_softplus = nn.Softplus()
 
     def forward(self, x: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
-        """(batch, 4, window), places of bins in the window -> (batch, tracks, bins)."""
+        """(batch, 4, window), places of bins in the window -> (batch, joined, bins)."""
         fine = self.res_tower(self.conv_dna(x))
         coarse = self.unet1(fine)
         x = self.transformer(self.to_transformer(coarse).transpose(1, 2)).transpose(1, 2)
         x = self.separable1(self.upsampling_unet1(x) + self.horizontal_conv1(coarse))
         x = self.separable0(self.upsampling_unet0(x) + self.horizontal_conv0(fine))
-        return self.final_softplus(self.human_head(self.final_joined_convs(x.index_select(2, bins))))
+        return self.final_joined_convs(x.index_select(2, bins))
+
+
+class Borzoi(nn.Module):
+    """One replicate.
+
+    Parameters
+    ----------
+    config : BorzoiConfig
+    window : int
+        bp.
+    tracks : int
+        How many the head keeps.
+    """
+
+    def __init__(self, config: BorzoiConfig, window: int, tracks: int) -> None:
+        super().__init__()
+        self.trunk = BorzoiTrunk(config, window)
+        self.human_head = nn.Conv1d(config.joined, tracks, 1)
+        self.final_softplus = nn.Softplus()
+
+    def forward(self, x: torch.Tensor, bins: torch.Tensor) -> torch.Tensor:
+        """(batch, 4, window), places of bins in the window -> (batch, tracks, bins)."""
+        return self.final_softplus(self.human_head(self.trunk(x, bins)))
 
 
 def exon_bins(config: BorzoiConfig, window: int, places: Sequence[tuple[int, int]]) -> list[int]:

@@ -124,7 +124,8 @@ def open_model(name: str, options: EnformerOptions) -> TorchSequenceModel:
             unused=(ALIASES, "_heads."),
         )
     spec = enformer_spec(name, options, config, names)
-    return TorchSequenceModel(spec, network, batch_size=1, device=device_for(options.device))
+    device = device_for(options.device)
+    return TorchSequenceModel(spec, network, batch_size=1, device=device, precision=options.precision)
 
 
 def _gamma(config: EnformerConfig, options: EnformerOptions) -> Gamma:

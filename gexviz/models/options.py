@@ -96,7 +96,21 @@ class LongModelOptions(ModelOptions):
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-class EnformerOptions(LongModelOptions):
+class PrecisionOptions(ModelOptions):
+    """What families share whose networks can predict in half precision.
+
+    Attributes
+    ----------
+    precision : {"full", "mixed"}
+        ``mixed``: predictions on the reference, which compare genes, in bfloat16 (float16 on GPUs without it), but for
+        the readout. People and single sequences are computed in full precision always: they differ by less than half
+        precision rounds.
+    """
+
+    precision: Literal["full", "mixed"] = "full"
+
+
+class EnformerOptions(LongModelOptions, PrecisionOptions):
     """``enformer``: Enformer as enformer-pytorch saves it.
 
     Attributes
@@ -129,7 +143,7 @@ class EnformerOptions(LongModelOptions):
     strand: Strand = "none"
 
 
-class VariformerOptions(LongModelOptions):
+class VariformerOptions(LongModelOptions, PrecisionOptions):
     """``variformer``: an Enformer fine-tuned on personal genomes, one-hots of both haplotypes averaged.
 
     Attributes
@@ -146,7 +160,7 @@ class VariformerOptions(LongModelOptions):
     strand: Strand = "none"
 
 
-class RastogiOptions(LongModelOptions):
+class RastogiOptions(LongModelOptions, PrecisionOptions):
     """``rastogi``: an Enformer fine-tuned on personal genomes, each haplotype on its own.
 
     Attributes
@@ -163,7 +177,7 @@ class RastogiOptions(LongModelOptions):
     strand: Strand = "rc_mean"
 
 
-class BorzoiOptions(LongModelOptions):
+class BorzoiOptions(LongModelOptions, PrecisionOptions):
     """``borzoi``: Borzoi as borzoi-pytorch saves it, RNA-seq coverage summed over a gene's exons.
 
     Attributes
@@ -189,7 +203,7 @@ class BorzoiOptions(LongModelOptions):
     window: int = Field(524_288, ge=256)
 
 
-class Basenji2Options(ModelOptions):
+class Basenji2Options(PrecisionOptions):
     """``basenji2``: a Keras checkpoint of Basenji2.
 
     Attributes

@@ -77,4 +77,5 @@ def open_model(name: str, options: RastogiOptions) -> TorchSequenceModel:
             unused=(f"{_TRUNK}_trunk.", f"{_TRUNK}_heads."),
         )
     spec = rastogi_spec(name, options, config)
-    return TorchSequenceModel(spec, network, batch_size=1, device=device_for(options.device))
+    device = device_for(options.device)
+    return TorchSequenceModel(spec, network, batch_size=1, device=device, precision=options.precision)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ import torch
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.network_digest import network_digest
+from gexviz.models.precision import Precision, half_type, with_half_trunk
 from gexviz.models.torch_memory import LONG_WINDOW, free_for, memory_need
 
 
@@ -27,6 +30,9 @@ class TorchSequenceModel:
         Sequences a forward.
     device : str
         Where torch runs it.
+    precision : {"full", "mixed"}
+        Of predictions; ``mixed`` runs the network's layers called ``trunk`` in half precision. :meth:`network` and
+        :meth:`in_full_precision` are float32.
 
     Notes
     -----
@@ -34,11 +40,20 @@ class TorchSequenceModel:
     method, stay right.
     """
 
-    def __init__(self, spec: ModelSpec, network: torch.nn.Module, *, batch_size: int = 64, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        network: torch.nn.Module,
+        *,
+        batch_size: int = 64,
+        device: str = "cpu",
+        precision: Precision = "full",
+    ) -> None:
         if spec.input != "sequence" or spec.window is None:
             raise ValueError(f"the spec of {spec.name} needs input='sequence' and a window")
         self.spec = spec
         self._network = network.to(device).eval().requires_grad_(False)
+        self._run = self._network if precision == "full" else with_half_trunk(self._network, device)
         self._batch_size = batch_size
         self._device = device
         self._turn = threading.Lock()
@@ -47,16 +62,27 @@ class TorchSequenceModel:
         """The network itself, in eval mode, from (batch, 4, window) to (batch,)."""
         return self._network
 
+    def in_full_precision(self) -> Self:
+        """The same model, predicting in float32."""
+        if self._run is self._network:
+            return self
+        full = copy.copy(self)
+        full._run = self._network
+        return full
+
     def unavailable(self, gene: GeneLocus) -> str | None:
         """Say why a gene can't be served: never, a sequence is all that the network needs."""
         return None
 
     def fingerprint(self) -> dict[str, str]:
-        """Content hash of the specification, and of the layers with every parameter and buffer."""
-        return {
+        """Content hash of the specification, of the layers with every parameter and buffer, and of half precision."""
+        hashes = {
             "spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(),
             "network": network_digest(self._network),
         }
+        if self._run is not self._network:
+            hashes["precision"] = hashlib.sha256(str(half_type(self._device)).encode()).hexdigest()
+        return hashes
 
     def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
         """Predict from one-hot sequence.
@@ -105,7 +131,7 @@ class TorchSequenceModel:
         """One batch through the network, checked."""
         with self._turn, torch.inference_mode():
             sequences = torch.tensor(batch, dtype=torch.float32, device=self._device)
-            values = self._network(sequences).cpu().numpy()
+            values = self._run(sequences).cpu().numpy()
         if values.shape != (len(batch),):
             raise GexvizError(
                 f"the network of {self.spec.name} gave {values.shape} for {len(batch)} sequences",

@@ -80,4 +80,5 @@ def open_model(name: str, options: VariformerOptions) -> TorchSequenceModel:
             unused=(f"{_TRUNK}_trunk.", f"{_TRUNK}_heads."),
         )
     spec = variformer_spec(name, options, config)
-    return TorchSequenceModel(spec, network, batch_size=1, device=device_for(options.device))
+    device = device_for(options.device)
+    return TorchSequenceModel(spec, network, batch_size=1, device=device, precision=options.precision)
