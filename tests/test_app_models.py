@@ -29,7 +29,7 @@ def test_all_models_are_listed_with_what_opens_first(toml: Path, monkeypatch: py
     assert not app.exception and not app.error
     table = app.dataframe[0].value.set_index("Family")
     assert set(table.index) == set(zoo())
-    assert table["Here"].map({"✔ opens": 0, "○ not yet": 1, "▲ other output": 2}).is_monotonic_increasing
+    assert table["Here"].map({"● opens": 0, "○ not yet": 1, "▲ other output": 2}).is_monotonic_increasing
     for family, mark in table["Here"].items():
         assert mark.endswith(zoo()[family].status)
     assert table["In this study"][table["In this study"] != ""].to_dict() == {"table": "deep, linear"}
@@ -38,7 +38,7 @@ def test_all_models_are_listed_with_what_opens_first(toml: Path, monkeypatch: py
 def test_kinds_can_be_left_out(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = shown(toml, monkeypatch)
     app.pills(key="models_kinds").set_value(["opens"]).run()
-    assert set(app.dataframe[0].value["Here"]) == {"✔ opens"}
+    assert set(app.dataframe[0].value["Here"]) == {"● opens"}
 
 
 @pytest.fixture(scope="module")

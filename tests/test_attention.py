@@ -154,7 +154,7 @@ def test_a_session_keeps_the_track_and_its_caution(study):
     (facts,) = frozen.tables["tracks"].to_dict("records")
     shown = study.gene(PLUS).attention("model", how="rollout")
     assert facts["method"] == "rollout" and facts["unit"] == "share of attention"
-    assert "not an explanation" in facts["note"] and "Against mutagenesis" in facts["note"]
+    assert "not an explanation" in facts["note"] and "Agreement with mutagenesis" in facts["note"]
     values = frozen.arrays[facts["array"]]["values"]
     np.testing.assert_array_equal(values, shown.values["value"].to_numpy(np.float32))
 

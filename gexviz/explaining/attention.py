@@ -78,7 +78,7 @@ class Attention:
     def agreement_words(self, ism: Ism) -> str:
         """The same as a sentence."""
         words = self.agreement(ism).words
-        return f"Against mutagenesis (the largest effect of a substitution, whatever its sign): {words}."
+        return f"Agreement with mutagenesis (the largest effect of a substitution, whatever its sign): {words}."
 
     def table(self) -> pd.DataFrame:
         """The bases with their value, and the ``method``."""
@@ -87,7 +87,8 @@ class Attention:
     def figure(self, ism: Ism | None = None) -> go.Figure:
         """The region's values, a letter or a bar a base; with the agreement, if mutagenesis is given."""
         region = Region(self.labels.contig, *self.region)
-        track = value_track(self.values.dropna(subset="value"), self.labels.unit, NAMES[self.how], region)
+        known = self.values.dropna(subset="value")
+        track = value_track(known, self.labels.unit, NAMES[self.how], region, signed=False)
         lines = [self.labels.subtitle(), self.caution]
         if ism is not None:
             lines.append(self.agreement_words(ism))

@@ -19,7 +19,7 @@ from gexviz.explaining.ism import Ism
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import Labels
 from gexviz.figures.locus import locus_figure
-from gexviz.figures.tracks.attributed import mutagenesis_tracks, value_track
+from gexviz.figures.tracks.attributed import UNSIGNED, mutagenesis_tracks, value_track
 from gexviz.figures.tracks.base import Region, Track
 from gexviz.figures.tracks.difference import DifferenceTrack
 from gexviz.figures.tracks.genes import GeneTrack
@@ -181,9 +181,9 @@ def _attribution_tracks(attribution: Attribution | None, region: Region) -> list
     if isinstance(attribution, Ism):
         return mutagenesis_tracks(attribution.bases, attribution.importance, unit, region)
     if isinstance(attribution, Attention):
-        return [value_track(per_base(attribution), unit, METHODS[attribution.how], region)]
-    remark = attribution.completeness if attribution.flagged else ""
-    return [value_track(attribution.values, unit, METHODS[attribution.method], region, remark)]
+        return [value_track(per_base(attribution), unit, METHODS[attribution.how], region, signed=False)]
+    remark, signed = attribution.completeness if attribution.flagged else "", attribution.method not in UNSIGNED
+    return [value_track(attribution.values, unit, METHODS[attribution.method], region, remark, signed=signed)]
 
 
 def genes_around(study: Study, region: Region) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -190,7 +190,7 @@ def _header(page: str, view: View) -> None:
         account()
     if page in WITHOUT_CHOICE:
         return
-    model, linear, gene, keep, link = st.columns([3.4, 3.4, 4.5, 4.2, 2.5], vertical_alignment="bottom", gap="small")
+    model, linear, gene, keep, link = st.columns([3.7, 3.7, 3.9, 4.2, 2.5], vertical_alignment="bottom", gap="small")
     with keep:
         keeping.button(page, view.opened, selection)
     with link:

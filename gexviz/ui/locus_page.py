@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from gexviz.cohort.windows import Window
 from gexviz.errors import GexvizError
-from gexviz.explaining.attention import NOTE, Attention
+from gexviz.explaining.attention import Attention
 from gexviz.explaining.attributions import ISM, METHODS, Attribution
 from gexviz.explaining.effects import stored_effects
 from gexviz.explaining.ism import Ism
@@ -260,13 +260,11 @@ def _lollipop_clicked(looked: Looked) -> None:
 
 
 def _agreement(looked: Looked, attention: Attention) -> None:
-    """Say that attention is no explanation, and how far it agrees with mutagenesis of the same bases."""
+    """How far attention agrees with mutagenesis of the same bases; the figure says that it is no explanation."""
     assert looked.first is not None
-    words = NOTE
     known = locus_work.attributed(looked.view.jobs, looked.first, looked.region, ISM, looked.until)
     if isinstance(known, Ism):
-        words += f" {attention.agreement_words(known)}"
-    st.caption(f":material/info: {plain(words)}")
+        st.caption(f":material/info: {plain(attention.agreement_words(known))}")
 
 
 def _notes(looked: Looked, found: Sequence[Any], sites: int) -> None:

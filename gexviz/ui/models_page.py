@@ -12,13 +12,13 @@ from gexviz.ui.frame import View, readable
 from gexviz.ui.messages import plain
 from gexviz.ui.models_consent import consent
 
-_MARKS = {"opens": "✔ opens", "not yet": "○ not yet", "other output": "▲ other output"}
+_MARKS = {"opens": "● opens", "not yet": "○ not yet", "other output": "▲ other output"}
 _ABOUT = {
     "opens": "a family that a study can name",
     "not yet": "gexviz can't open it",
     "other output": "it doesn't predict expression",
 }
-_ROW_HEIGHT, _MOST_ROWS = 35, 14
+_ROW_HEIGHT, _MOST_ROWS = 35, 16.5  # half a row shows that there are more
 
 
 def body(view: View) -> None:
@@ -70,12 +70,14 @@ def _table(models: list[ZooModel], in_study: dict[str, str]) -> ZooModel | None:
     kinds = " ".join(sorted({model.status for model in models}))  # other rows, another table: nothing stays chosen
     state = st.dataframe(
         pd.DataFrame(rows), hide_index=True, on_select="rerun", selection_mode="single-row",
-        key=f"models_table {kinds}", height=_ROW_HEIGHT * (min(len(rows), _MOST_ROWS) + 1) + 3,
-        column_config={"Family": st.column_config.Column(width=150), "What it is": st.column_config.Column(width=340)},
+        key=f"models_table {kinds}", height=round(_ROW_HEIGHT * (min(len(rows), _MOST_ROWS) + 1)) + 3,
+        column_config={"Family": st.column_config.Column(width=150), "What it is": st.column_config.Column(width=310)},
     )  # fmt: skip
     chosen = state["selection"]["rows"]
     if not chosen or chosen[0] >= len(models):
-        st.caption("Choose a row for its readout, weights, published figures, and how it was checked.")
+        st.caption(
+            f"{len(models)} models. Choose a row for its readout, weights, published figures, and how it was checked."
+        )
         return None
     return models[chosen[0]]
 

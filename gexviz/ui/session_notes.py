@@ -15,6 +15,7 @@ from gexviz.ui.frame import View
 from gexviz.ui.keeping import draft_of, typed
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
+from gexviz.ui.tables import stamp
 
 _AUTHOR = "note_author"
 _FAILED = "note_failed"
@@ -26,12 +27,18 @@ DEEPEST = 4
 def beside(view: View, gene: str, variant: str | None) -> None:
     """The notes of a gene and its variants, with room for another; for the Gene page."""
     draft = draft_of(view.study)
-    notes = of_gene(draft.notes(), gene, variant)
+    notes = of_gene(_notes(draft, stamp(draft.path)), gene, variant)
     count = f"Notes ({len(notes):,})" if notes else "Notes"
     with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
         _failure()
         _threads(draft, notes, view.opened)
         _new(draft, Anchor(gene=gene), f"gene {gene}")
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _notes(_draft: Draft, stamp: str) -> tuple[Note, ...]:
+    """All notes. Read again when the file has changed, as hundreds of them take a while."""
+    return _draft.notes()
 
 
 def _returned(draft: Draft) -> None:
@@ -81,7 +88,7 @@ def all_notes(opened: Opened, draft: Draft) -> None:
     """Every thread, by what it is about; and room for those that were sent back."""
     _failure()
     _returned(draft)
-    notes = draft.notes()
+    notes = _notes(draft, stamp(draft.path))
     groups: dict[str, list[Note]] = {}
     for thread in conversations(notes):
         groups.setdefault(about(thread[0].note.anchor, opened), []).extend(note for note, _ in thread)

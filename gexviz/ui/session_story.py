@@ -44,7 +44,7 @@ def views(opened: Opened, draft: Draft, state: State) -> None:
     number = len(state.views)
     st.subheader("1 kept view" if number == 1 else f"{number:,} kept views", anchor=False)
     if not number:
-        where = "the Overview, Gene, Locus or Mismatches page"
+        where = "the Data, Overview, Gene, Locus or Mismatches page"
         st.info(f"Press “Keep this view” on {where}.", icon=":material/bookmark_add:")
     pages = -(-number // AT_ONCE)
     first = AT_ONCE * (st.pagination(pages, key="views_page") - 1) if pages > 1 else 0

@@ -20,7 +20,9 @@ GRADIENTS = {
 }
 """Methods by gradients, as people read them."""
 ATTENTION = {"rollout": "Attention rollout", "relevance": "Relevance (gradient x attention)"}
-"""Ways to follow the attention of transformers, as people read them; their values are 0 or more."""
+"""Ways to follow the attention of transformers, as people read them."""
+UNSIGNED = ("saliency", *ATTENTION)
+"""Methods whose values are 0 or more, and don't tell whether a base raises or lowers the prediction."""
 
 
 def mutagenesis_tracks(substitutions: pd.DataFrame, heights: pd.DataFrame, unit: str, region: Region) -> list[Track]:
@@ -39,7 +41,9 @@ def mutagenesis_tracks(substitutions: pd.DataFrame, heights: pd.DataFrame, unit:
     return [value_track(heights, unit, IMPORTANCE, region), IsmTrack(substitutions, unit)]
 
 
-def value_track(heights: pd.DataFrame, unit: str, name: str, region: Region, remark: str = "") -> Track:
+def value_track(
+    heights: pd.DataFrame, unit: str, name: str, region: Region, remark: str = "", *, signed: bool = True
+) -> Track:
     """Draw one value a base: letters where they can be read, bars where they can't.
 
     Parameters
@@ -50,7 +54,9 @@ def value_track(heights: pd.DataFrame, unit: str, name: str, region: Region, rem
     region : Region
     remark : str
         What must be known of it, for the header.
+    signed : bool
+        See :class:`AttributionTrack`.
     """
     if region.width <= LETTERS_BELOW:
         return LogoTrack(heights, unit, f"{name}: {remark}" if remark else name)
-    return AttributionTrack(heights, unit, name, remark)
+    return AttributionTrack(heights, unit, name, remark, signed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from gexviz.figures import theme
 from gexviz.figures.tracks import bars, binning
 from gexviz.figures.tracks.base import MOST, Drawn, Region, joined, span, within
 
@@ -24,6 +25,8 @@ class AttributionTrack:
         As ``gradient x input``.
     remark : str
         Shown in the header, as that a result is flagged.
+    signed : bool
+        Whether above 0 means that a base raises the prediction, which has a colour of its own.
     most, height : int
     """
 
@@ -31,6 +34,7 @@ class AttributionTrack:
     unit: str
     name: str = "Attribution"
     remark: str = ""
+    signed: bool = True
     most: int = MOST
     height: int = 96
 
@@ -43,7 +47,8 @@ class AttributionTrack:
         """Draw the part of it that is in the region."""
         rows = within(self.values, region)
         reach = span(rows["value"].to_numpy(dtype=float), above=0.14)
-        traces, step = bars.value_bars(rows, region, self.most, self.unit)
+        upwards = theme.POSITIVE[0] if self.signed else theme.QUIET
+        traces, step = bars.value_bars(rows, region, self.most, self.unit, upwards=upwards)
         note = joined(binning.in_words("value", step), self.remark)
         axis = {"title": self.unit, "range": reach}
         return Drawn([*traces, *bars.insertion_marks(rows, bars.near_top(reach))], self.height, axis, note)

@@ -12,7 +12,9 @@ from gexviz.figures.tracks.base import Region
 from gexviz.figures.tracks.places import base_names, places
 
 
-def value_bars(rows: pd.DataFrame, region: Region, most: int, unit: str) -> tuple[list[go.Bar], int]:
+def value_bars(
+    rows: pd.DataFrame, region: Region, most: int, unit: str, *, upwards: str = theme.POSITIVE[0]
+) -> tuple[list[go.Bar], int]:
     """Draw bars from 0: upwards in one colour, downwards in another.
 
     Parameters
@@ -24,6 +26,8 @@ def value_bars(rows: pd.DataFrame, region: Region, most: int, unit: str) -> tupl
         Bars above which they are binned.
     unit : str
         For hover labels.
+    upwards : str
+        Colour of those.
 
     Returns
     -------
@@ -41,7 +45,7 @@ def value_bars(rows: pd.DataFrame, region: Region, most: int, unit: str) -> tupl
     values = rows["value"].to_numpy(dtype=float)
     names = np.array(base_names(rows), dtype=object)
     traces = []
-    for members, (colour, _) in ((values >= 0, theme.POSITIVE), (values < 0, theme.NEGATIVE)):
+    for members, colour in ((values >= 0, upwards), (values < 0, theme.NEGATIVE[0])):
         if not members.any():
             continue
         bar = go.Bar(

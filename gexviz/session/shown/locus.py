@@ -12,7 +12,14 @@ from gexviz.figures import words
 from gexviz.figures.locus import locus_figure
 from gexviz.figures.tracks import GeneTrack, Region, Track, VariantTrack
 from gexviz.figures.tracks.association import AssociationTrack
-from gexviz.figures.tracks.attributed import ATTENTION, GRADIENTS, IMPORTANCE, mutagenesis_tracks, value_track
+from gexviz.figures.tracks.attributed import (
+    ATTENTION,
+    GRADIENTS,
+    IMPORTANCE,
+    UNSIGNED,
+    mutagenesis_tracks,
+    value_track,
+)
 from gexviz.figures.tracks.base import LETTERS_BELOW, within
 from gexviz.figures.tracks.weights import WeightTrack
 from gexviz.session.contents import Session, View
@@ -82,7 +89,8 @@ class _Bases:
         """As the Locus page draws them."""
         unit = str(self.facts["unit"])
         if self.values.ndim == 1:
-            return [value_track(self.heights, unit, self.name, region)]
+            signed = self.facts["method"] not in UNSIGNED
+            return [value_track(self.heights, unit, self.name, region, signed=signed)]
         table = self.table.assign(**{base: self.values[:, i] for i, base in enumerate(_BASES)})
         return mutagenesis_tracks(table, self.heights, unit, region)
 
@@ -130,9 +138,9 @@ def _figure(session: Session, view: View, arrays: list[_Bases], region: Region) 
     effects = by_variant(rows_of(session, "effects", gene=view.gene, model=view.model))
     tracks = gene_tracks(session, view.gene)
     facts = session.manifest.models.get(model)
-    if len(effects) and "effect_reference" in effects:
+    if len(effects) and "effect_reference" in effects and _wanted(view, "variants"):
         tracks.append(VariantTrack(effects, facts.scale if facts else "model's scale", chosen=chosen))
-    for bases in arrays:
+    for bases in arrays if _wanted(view, "bases") else []:
         tracks += bases.tracks(region)
     tracks += _genetics(session, view, region, chosen)
     place = place_of(chosen[0]) if len(chosen) == 1 else None
@@ -143,6 +151,11 @@ def _figure(session: Session, view: View, arrays: list[_Bases], region: Region) 
     if "effect of ALT" in table:
         table = table.sort_values("effect of ALT", key=abs, ascending=False, kind="stable").reset_index(drop=True)
     return Shown(f"{name}, {region}", table, figure, _alt(name, model, region, here, arrays))
+
+
+def _wanted(view: View, track: str) -> bool:
+    """Whether a view shows a track; one that names none shows all."""
+    return not view.tracks or track in view.tracks
 
 
 def gene_tracks(session: Session, focus: str | None) -> list[Track]:
