@@ -20,6 +20,7 @@ from gexviz.freezing import freeze
 from gexviz.models.language.head_networks import build_head
 from gexviz.models.registry import open_model
 from gexviz.session.contents import State, View
+from gexviz.session.shown import shown as shown_of
 
 
 def weights_of(seed, layers=3, heads=2, tokens=5):
@@ -157,6 +158,9 @@ def test_a_session_keeps_the_track_and_its_caution(study):
     assert "not an explanation" in facts["note"] and "Agreement with mutagenesis" in facts["note"]
     values = frozen.arrays[facts["array"]]["values"]
     np.testing.assert_array_equal(values, shown.values["value"].to_numpy(np.float32))
+    figure = shown_of(frozen, frozen.state.views[0])[0].figure
+    assert figure is not None and "not an explanation" in figure.layout.title.text.replace("<br>", " ")
+    assert any("Attention rollout" in note.text for note in figure.layout.annotations)
 
 
 def test_a_model_without_attention_says_so(tmp_path):
