@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gexviz.models.language.memory import fitting_batch_of_bases
 from gexviz.models.language.model import LanguageModel, TrainedLanguageModel
 from gexviz.models.network_digest import network_digest
 
@@ -97,11 +98,11 @@ class BaseEmbedder:
 
     def embed(self, onehot: np.ndarray, anchor: int, segments: int | None = None) -> np.ndarray:
         """Embed sequences, (batch, 4, length) -> float32 (batch, dim) or (batch, segments, dim)."""
-        network = self.layers(segments)
+        network, size = self.layers(segments), fitting_batch_of_bases(self.network, onehot.shape[2], self._batch_size)
         with self._turn, torch.inference_mode():
             parts = [
-                network(torch.tensor(onehot[i : i + self._batch_size], dtype=torch.float32, device=self.device))
-                for i in range(0, len(onehot), self._batch_size)
+                network(torch.tensor(onehot[i : i + size], dtype=torch.float32, device=self.device))
+                for i in range(0, len(onehot), size)
             ]
             embedded: np.ndarray = torch.cat(parts).cpu().numpy()
         return embedded

@@ -21,6 +21,7 @@ from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.language.attending import Attended
 from gexviz.models.language.head import NO_HEAD, REMEDY, Heads, read_heads
 from gexviz.models.language.head_networks import build_head
+from gexviz.models.language.memory import MemoryOfTokens
 from gexviz.models.language.tokens import Tokenizer, Tokens, codes_of
 from gexviz.models.network_digest import network_digest
 from gexviz.models.onehot import reverse_complement_one_hot
@@ -71,6 +72,7 @@ class Embedder:
         self._batch_size = batch_size
         self._device = device
         self._turn = threading.Lock()
+        self._memory = MemoryOfTokens(self._network)
 
     def embed(self, onehot: np.ndarray, anchor: int, segments: int | None = None) -> np.ndarray:
         """Embed sequences.
@@ -88,10 +90,15 @@ class Embedder:
         -------
         ndarray, float32 (batch, dim) or (batch, segments, dim)
             Means over tokens; all 0 for a part without any.
+
+        Raises
+        ------
+        GexvizError
+            Where one sequence of many tokens would take more memory than there is.
         """
+        size = self._memory.fitting_batch(self.tokenizer(codes_of(onehot[:1])).ids.shape[1], self._batch_size)
         parts = [
-            self._pooled(codes_of(onehot[i : i + self._batch_size]), anchor, segments)
-            for i in range(0, len(onehot), self._batch_size)
+            self._pooled(codes_of(onehot[i : i + size]), anchor, segments) for i in range(0, len(onehot), size)
         ]
         means = np.concatenate(parts)
         return means[:, 0] if segments is None else means
@@ -109,6 +116,7 @@ class Embedder:
     def attended(self, onehot: np.ndarray, anchor: int, head: nn.Module, segments: int | None = None) -> Attended:
         """Follow the attention behind a prediction of one sequence, (1, 4, length), by a head on `segments` if any."""
         tokens = self.tokenizer(codes_of(onehot))
+        self._memory.check_attention(tokens.ids.shape[1])
         shares = self._shares(tokens, anchor, onehot.shape[2], segments)
         head = head.to(self._device)
         with self._turn, torch.enable_grad():
