@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-_BLOCK = 64  # bases: what is in memory for 131,072 bp stays in a core's cache
+_BLOCK = 16  # bases, whose states stay in a core's cache
 
 _INPUTS = "Tensor u, Tensor delta, Tensor a, Tensor b, Tensor c"
 _OUTPUTS = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
@@ -46,64 +46,71 @@ torch.library.define("gexviz::selective_scan_backward", f"(Tensor gradient, {_IN
 
 @torch.library.impl("gexviz::selective_scan", "default")
 def _scan(u: torch.Tensor, delta: torch.Tensor, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+    u, delta, a, b, c = _laid_out(u, delta, a, b, c)
     out = torch.empty_like(u)
     state = _nothing(u, a)
     for block in _blocks(u):
-        _, states = _run(state, u[:, block], delta[:, block], a, b[:, block])
-        out[:, block] = _first(states @ _first(c[:, block])[..., None]).squeeze(-1)
+        _, states = _run(state, u[block], delta[block], a, b[block])
+        out[block] = _read(c[block], states)
         state = states[-1]
-    return out
+    return out.transpose(0, 1).contiguous()
 
 
 @torch.library.impl("gexviz::selective_scan_backward", "default")
 def _gradients(
     gradient: torch.Tensor, u: torch.Tensor, delta: torch.Tensor, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor
 ) -> _Five:
-    found = tuple(torch.zeros_like(x, memory_format=torch.contiguous_format) for x in (u, delta, a, b, c))
-    of_u, of_delta, of_a, of_b, of_c = found
+    u, delta, a, b, c = _laid_out(u, delta, a, b, c)
+    gradient = gradient.transpose(0, 1)
+    of_u, of_delta, of_a, of_b, of_c = (torch.zeros_like(x) for x in (u, delta, a, b, c))
     starts = [_nothing(u, a)]
     for block in _blocks(u):
-        starts.append(_run(starts[-1], u[:, block], delta[:, block], a, b[:, block])[1][-1].clone())
+        starts.append(_run(starts[-1], u[block], delta[block], a, b[block])[1][-1].clone())
     later = torch.zeros_like(starts[0])  # the gradient by the last state, from all bases behind it
     for block, start in zip(reversed(list(_blocks(u))), reversed(starts[:-1]), strict=True):
-        here, length, ahead = (_first(x[:, block]) for x in (u, delta, gradient))
-        decay, states = _run(start, u[:, block], delta[:, block], a, b[:, block])
-        by_state = ahead[..., None] * _first(c[:, block])[:, :, None]
+        decay, states = _run(start, u[block], delta[block], a, b[block])
+        by_state = gradient[block].unsqueeze(2) * c[block].unsqueeze(3)
         for one, decayed in zip(reversed(by_state.unbind()), reversed(decay.unbind()), strict=True):
             later = one.add_(later) * decayed
-        before = torch.cat([start[None], states[:-1]])
-        by_exponent = by_state * decay * before
-        by_inflow = (by_state @ _first(b[:, block])[..., None]).squeeze(-1)
-        of_u[:, block] = _first(by_inflow * length)
-        of_delta[:, block] = _first(by_inflow * here + (by_exponent * a).sum(dim=-1))
-        of_a += (by_exponent * length[..., None]).sum(dim=(0, 1))
-        of_b[:, block] = _first(((length * here)[..., None, :] @ by_state).squeeze(-2))
-        of_c[:, block] = _first((ahead[..., None, :] @ states).squeeze(-2))
-    return of_u, of_delta, of_a, of_b, of_c
+        by_exponent = torch.cat([start[None], states[:-1]]).mul_(decay).mul_(by_state)
+        by_inflow = _read(b[block], by_state)
+        of_u[block] = by_inflow * delta[block]
+        of_delta[block] = by_inflow * u[block] + (by_exponent * a).sum(dim=2)
+        of_a += (by_exponent * delta[block].unsqueeze(2)).sum(dim=(0, 1))
+        of_b[block] = (by_state @ (delta[block] * u[block]).unsqueeze(3)).squeeze(3)
+        of_c[block] = (states @ gradient[block].unsqueeze(3)).squeeze(3)
+    of_u, of_delta, of_b, of_c = (x.transpose(0, 1).contiguous() for x in (of_u, of_delta, of_b, of_c))
+    return of_u, of_delta, of_a.T.contiguous(), of_b, of_c
+
+
+def _laid_out(u: torch.Tensor, delta: torch.Tensor, a: torch.Tensor, b: torch.Tensor, c: torch.Tensor) -> _Five:
+    """Bases first, and channels last: as they are gone through."""
+    u, delta, b, c = (x.transpose(0, 1).contiguous() for x in (u, delta, b, c))
+    return u, delta, a.T.contiguous(), b, c
 
 
 def _run(
     state: torch.Tensor, u: torch.Tensor, delta: torch.Tensor, a: torch.Tensor, b: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Decays and states of a block of bases behind a state, (bases, batch, channels, states)."""
-    decay = torch.exp(_first(delta)[..., None] * a)
-    states = _first(delta * u)[..., None] * _first(b)[:, :, None]
+    """Decays and states of a block of bases behind a state, (bases, batch, states, channels)."""
+    decay = (delta.unsqueeze(2) * a).exp_()
+    states = (delta * u).unsqueeze(2) * b.unsqueeze(3)
     for one, decayed in zip(states.unbind(), decay.unbind(), strict=True):
         state = one.addcmul_(decayed, state)
     return decay, states
 
 
+def _read(weights: torch.Tensor, states: torch.Tensor) -> torch.Tensor:
+    """The sum over states, (bases, batch, states) and (bases, batch, states, channels) -> (bases, batch, channels)."""
+    return (weights.unsqueeze(2) @ states).squeeze(2)
+
+
 def _blocks(u: torch.Tensor) -> Iterator[slice]:
-    return (slice(i, i + _BLOCK) for i in range(0, u.shape[1], _BLOCK))
+    return (slice(i, i + _BLOCK) for i in range(0, len(u), _BLOCK))
 
 
 def _nothing(u: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
-    return u.new_zeros(len(u), *a.shape)
-
-
-def _first(x: torch.Tensor) -> torch.Tensor:
-    """(batch, bases, ...) from or to (bases, batch, ...)."""
-    return x.transpose(0, 1)
+    return u.new_zeros(u.shape[1], *a.shape)
 
 
 @torch.library.impl("gexviz::selective_scan", "meta")
