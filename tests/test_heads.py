@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import gexviz as gx
 from gexviz.cli import app
 from gexviz.cohort.haplotypes import reference_sequence
-from gexviz.errors import GexvizError
+from gexviz.errors import Cancelled, GexvizError
 from gexviz.heads import HeadSettings
 from gexviz.models.base import Differentiable
 from gexviz.models.language.head import read_heads
@@ -332,6 +332,19 @@ def test_attention_can_be_followed_through_a_network(study, network_across_genes
         assert len(np.unique(taken.round(6))) > 1
 
 
+def test_training_that_is_stopped_writes_nothing_and_keeps_embeddings(study, folder, network_across_genes, tmp_path):
+    method, _ = network_across_genes
+    told = []
+
+    def stop(done, total, label):
+        told.append(label)
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        study.train_head("nt", tmp_path / "head.safetensors", settings=settings_of(method, "genes"), progress=stop)
+    assert told[0].startswith("head 1 of 4") and not any(tmp_path.iterdir())
+
+
 def test_more_genes_than_memory_holds_are_refused(study, folder, monkeypatch):
     monkeypatch.setattr("gexviz.heads.across_genes.available_bytes", lambda device: 1_000)
     with pytest.raises(GexvizError, match="would take about"):
@@ -349,6 +362,26 @@ def test_the_command_trains_and_says_what_to_write(folder, study, across_genes):
     assert f"r = {across_genes.held_out_r:.3f} of held-out genes" in found.output
     assert 'head = "cli.safetensors"' in found.output
     assert read_heads(out).about.rows == read_heads(across_genes.head).about.rows
+
+
+def test_the_command_trains_a_network(folder, network_across_genes):
+    method, _ = network_across_genes
+    out = folder / f"cli_{method}.safetensors"
+    arguments = ["train", "head", str(folder / "study.toml"), "--model", "nt", "--out", str(out), "--method", method]
+    wanted = ["--segments", "4", "--units", "8", "--folds", "2"]
+    found = CliRunner().invoke(app, [*arguments, *wanted, "--results", str(folder / "results")])
+    assert found.exit_code == 0, found.output
+    about = read_heads(out).about
+    assert (about.kind, about.others, about.settings["units"]) == (method, 2, 8)
+    assert about.segments == (4 if method == "attention" else None)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"method": "forest"}, {"segments": 65}, {"segments": 1}, {"networks": 1}, {"units": 0}, {"folds": 1}]
+)
+def test_settings_that_cannot_be_used_are_refused_by_name(changes):
+    with pytest.raises(GexvizError, match=next(iter(changes))):
+        HeadSettings(**changes)
 
 
 def test_a_model_without_embeddings_is_refused(folder, study):
