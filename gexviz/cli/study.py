@@ -107,7 +107,7 @@ def train_head(
         typer.Option(help="One head for all genes, each predicted by a fold without it; or one a gene, across people."),
     ] = "genes",
     folds: Annotated[int, typer.Option(help="Of genes, or of people.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the folds, and of the first weights of mlp.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the folds, and of what networks draw.")] = 1,
     segments: Annotated[int, typer.Option(help="Equal parts of the window that attention reads, 2 to 64.")] = 16,
     units: Annotated[int, typer.Option(help="Hidden units of each network of mlp.")] = 32,
     jobs: Jobs = 1,

@@ -24,7 +24,7 @@ class HeadSettings:
     folds : int
         Of genes or of people.
     seed : int
-        Of the folds, and of the first weights of ``mlp``.
+        Of the folds, of the parts that networks leave out, and of the first weights of ``mlp``.
     min_people : int
         Across people: genes with expression of fewer aren't trained.
     segments : int
