@@ -175,6 +175,12 @@ def alphagenome(folder: Path, seed: int) -> dict[str, Any]:
     return {"family": "alphagenome", **asked}
 
 
+def alphagenome_here(folder: Path, seed: int) -> dict[str, Any]:
+    """Coverage of exons by weights that are here, as alphagenome-pytorch saves them."""
+    files = pytest.importorskip("alphagenome_files", reason="alphagenome-pytorch isn't installed")
+    return {"family": "alphagenome", **files.write_alphagenome(folder, seed)}
+
+
 def variformer(folder: Path, seed: int) -> dict[str, Any]:
     """A Lightning checkpoint of two tissues."""
     return {"family": "variformer", **write_lightning(folder, variformer_tensors(seed)), "tissue": 1}
@@ -273,6 +279,7 @@ FAMILIES: dict[str, Builder] = {
     "basenji2": basenji2,
     "borzoi": borzoi,
     "alphagenome": alphagenome,
+    "alphagenome, weights here": alphagenome_here,
     "variformer": variformer,
     "rastogi": rastogi,
     "nucleotide_transformer": nucleotide_transformer,

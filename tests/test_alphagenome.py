@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from pathlib import Path
@@ -82,6 +83,16 @@ def test_without_agreement_nothing_leaves(toml: Path, running: Running) -> None:
     with pytest.raises(GexvizError, match="without agreement"):
         study.predict("remote", [PLUS])
     assert not running.service.received and not study.sending("remote").sent().size
+
+
+@pytest.mark.parametrize(("module", "extra"), [("service", "alphagenome"), ("local", "alphagenome-local")])
+def test_a_missing_library_is_told_with_the_line_that_installs_it(tmp_path: Path, monkeypatch, module, extra) -> None:
+    monkeypatch.setitem(sys.modules, f"gexviz.models.alphagenome_{module}", None)
+    (tmp_path / "file").touch()
+    files = {"weights": tmp_path / "file", "targets": tmp_path / "file"} if module == "local" else {}
+    with pytest.raises(GexvizError) as raised:
+        open_model("m", "alphagenome", {"ontology": TERM} | files)
+    assert raised.value.remedy == f'pip install "gexviz[{extra}]"'
 
 
 def test_a_model_of_no_study_sends_nothing(running: Running) -> None:

@@ -188,9 +188,9 @@ def test_gradients_are_those_of_finite_differences(opened):
     gradient = onehot.grad[0].numpy()
     channel, position = np.unravel_index(np.abs(gradient).argmax(), gradient.shape)
     step = torch.zeros_like(onehot)
-    step[0, channel, position] = 1e-6
+    step[0, channel, position] = size
     with torch.no_grad():
-        slope = float(network(onehot + step) - network(onehot - step)) / 2e-6
+        slope = float(network(onehot + step) - network(onehot - step)) / (2 * size)
     assert abs(slope) > 0
     assert gradient[channel, position] == pytest.approx(slope, rel=1e-3)
 
@@ -199,6 +199,7 @@ def test_stored_predictions_are_found_again_until_the_weights_change(opened):
     """Last in this file: it writes other weights."""
     again = gx.load(opened.made.toml)
     before = opened.study.fingerprint("model")
+    size = 1e-3 if opened.spec.family == "alphagenome" else 1e-6  # the library's attention rounds to float32
     assert again.fingerprint("model") == before
     ran: list[Any] = []
     stored = again.predict("model", progress=lambda *told: ran.append(told))

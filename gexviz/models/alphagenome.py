@@ -1,4 +1,4 @@
-"""The ``alphagenome`` family: AlphaGenome (Avsec et al. 2026) as its service predicts it, and a gene's coverage."""
+"""The ``alphagenome`` family: AlphaGenome (Avsec et al. 2026), as its service predicts it or with weights here."""
 
 from __future__ import annotations
 
@@ -14,21 +14,13 @@ from typing import Any
 import numpy as np
 
 from gexviz.errors import GexvizError
-from gexviz.models.base import GeneLocus, ModelSpec
+from gexviz.models.alphagenome_readout import AROUND_TSS, EXON_FLOOR, Spans, alphagenome_spec, spans_of
+from gexviz.models.base import GeneLocus, Model, ModelSpec
 from gexviz.models.options import AlphaGenomeOptions
 from gexviz.models.remote import Answer, Destination, NoWayOut, Outbox
 
 SCHEMA = 1
 """Raised when the same request would be answered by other numbers."""
-
-EXON_FLOOR = 0.001
-"""Added to the mean coverage of exons, as in the service's own scores of variants."""
-
-AROUND_TSS = 250
-"""bp on each side of the TSS, as in those scores: 501 in all."""
-
-Spans = tuple[tuple[int, int], ...]
-"""Stretches of the window, 0-based half-open, ascending."""
 
 
 class AlphaGenomeModel:
@@ -64,7 +56,7 @@ class AlphaGenomeModel:
     def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> AlphaGenomeModel:
         """Give the model of one gene; where the annotation has no exons, the whole gene is read."""
         other = copy.copy(self)
-        other._gene, other._spans = gene, self._read_of(gene, exons)
+        other._gene, other._spans = gene, spans_of(gene, exons, self._options)
         return other
 
     def unavailable(self, gene: GeneLocus) -> str | None:
@@ -109,19 +101,6 @@ class AlphaGenomeModel:
                 self._outbox.keep(key, answer)
                 known[key] = answer
         return np.array([self._number(known[key]) for key in keys], dtype=np.float64)
-
-    def _read_of(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> Spans:
-        """Stretches of the window whose coverage counts."""
-        anchor = self._options.window // 2
-        if self._options.output != "rna_seq":
-            return ((anchor - AROUND_TSS, anchor + AROUND_TSS + 1),)
-        shift = anchor - gene.tss
-        read = exons or [(gene.start, gene.end)]
-        clipped = [(max(0, start + shift), min(self._options.window, end + shift)) for start, end in read]
-        spans = [span for span in clipped if span[0] < span[1]]
-        if not spans:
-            raise GexvizError(f"no exon of {gene.name} is within {anchor:,} bp of its TSS", expected="an exon there")
-        return tuple(spans)
 
     def _key(self, sequence: str) -> str:
         """Hash of a request, of what is read of its answer, and of the sequence."""
@@ -197,38 +176,8 @@ def letters(onehot: np.ndarray, window: int) -> list[str]:
     return [text.tobytes().decode() for text in np.frombuffer(b"ACGTN", np.uint8)[index]]
 
 
-def alphagenome_spec(name: str, options: AlphaGenomeOptions) -> ModelSpec:
-    """Tell what a readout of AlphaGenome is."""
-    of = options.ontology + (f", {', '.join(options.tracks)}" if options.tracks else "")
-    if options.output == "rna_seq":
-        scale = f"ln(mean RNA-seq coverage of exons + {EXON_FLOOR}), {of}"
-        where = f"mean coverage over the exons within {options.window // 2:,} bp of the TSS, ln of it and {EXON_FLOOR}"
-    else:
-        assay = {"cage": "CAGE", "procap": "PRO-cap"}[options.output]
-        scale = f"log2(1 + {assay} coverage around the TSS), {of}"
-        where = f"coverage summed over {2 * AROUND_TSS + 1} bp around the TSS, log2(1 + it)"
-    return ModelSpec(
-        name=name,
-        family="alphagenome",
-        input="remote",
-        scale=scale,
-        haplotypes="output_mean",
-        window=options.window,
-        anchor=options.window // 2,
-        strand="none",
-        n_policy="zero",
-        bin_size=1,
-        tracks=options.tracks or (options.ontology,),
-        genome="GRCh38",
-        licence="terms of the service: not for commercial use",
-        citation="Avsec et al. 2026, Nature 649:1206",
-        verified="not verified against the service; requests and answers in the messages of its own client",
-        readout=f"{where}; mean of the tracks of {options.ontology} of the gene's strand or none",
-    )
-
-
-def open_model(name: str, options: AlphaGenomeOptions) -> AlphaGenomeModel:
-    """Open AlphaGenome as its service predicts it. Nothing is connected to or sent.
+def open_model(name: str, options: AlphaGenomeOptions) -> Model:
+    """Open AlphaGenome: local weights, or what its service predicts. Nothing is connected to or sent.
 
     Parameters
     ----------
@@ -238,22 +187,29 @@ def open_model(name: str, options: AlphaGenomeOptions) -> AlphaGenomeModel:
 
     Returns
     -------
-    AlphaGenomeModel
+    AlphaGenomeModel or AlphaGenomeHere
     """
-    service = _service_module()
+    if options.weights is not None:
+        here: Model = _module("alphagenome_local", "alphagenome-pytorch 0.2.8").open_local(name, options)
+        return here
+    service = _module("alphagenome_service", "alphagenome 0.10")
     request = service.Request(options.output, options.ontology, options.version)
-    return AlphaGenomeModel(
-        alphagenome_spec(name, options), options, service.Service(options.address, request, options.per_minute)
+    spec = alphagenome_spec(
+        name,
+        options,
+        verified="not verified against the service; requests and answers in the messages of its own client",
+        licence="terms of the service: not for commercial use",
     )
+    return AlphaGenomeModel(spec, options, service.Service(options.address, request, options.per_minute))
 
 
-def _service_module() -> Any:
-    """The part that needs the extra libraries."""
+def _module(name: str, package: str) -> Any:
+    """A module that needs extra libraries."""
     try:
-        return importlib.import_module("gexviz.models.alphagenome_service")
+        return importlib.import_module(f"gexviz.models.{name}")
     except ImportError as error:
         raise GexvizError(
-            f"the package alphagenome is needed to open this model: {error}",
-            expected="alphagenome 0.10 and what it needs",
-            remedy='pip install "gexviz[alphagenome]"',
+            f"the package {package} is needed to open this model: {error}",
+            expected=f"{package} or newer, and what it needs",
+            remedy=f'pip install "gexviz[{name.replace("_service", "").replace("_", "-")}]"',
         ) from None

@@ -253,10 +253,19 @@ class ExpectoOptions(ModelOptions):
 
 
 class AlphaGenomeOptions(ModelOptions):
-    """``alphagenome``: AlphaGenome, as its service predicts it.
+    """``alphagenome``: AlphaGenome, as its service predicts it, or with weights that are here.
 
     Attributes
     ----------
+    weights : Path, optional
+        Of alphagenome-pytorch, with the heads of the published network. If given, nothing is sent.
+    targets : Path, optional
+        With weights: tab-separated, a row a track of the head, in its order; columns ``name``, ``strand``,
+        ``ontology_curie``, ``nonzero_mean``.
+    config : Path, optional
+        With weights: JSON of the network's sizes; those of the published one if not given.
+    device : {"auto", "cpu", "cuda"}
+        Where weights are run.
     ontology : str
         Cell type or tissue, as ``EFO:0002784`` (GM12878) or ``UBERON:0009835``.
     output : {"rna_seq", "cage", "procap"}
@@ -266,7 +275,7 @@ class AlphaGenomeOptions(ModelOptions):
     window : {131072, 16384, 524288, 1048576}
         bp, the TSS in the middle: the lengths that the service reads.
     version : {"ALL_FOLDS", "FOLD_0", "FOLD_1", "FOLD_2", "FOLD_3"}
-        Of the model.
+        Of the service's model.
     address : str
         Host and port of the service.
     per_minute, at_once : int
@@ -281,6 +290,16 @@ class AlphaGenomeOptions(ModelOptions):
     address: str = Field("gdmscience.googleapis.com:443", pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")
     per_minute: int = Field(60, ge=1, le=60_000)
     at_once: int = Field(4, ge=1, le=32)
+    weights: Path | None = None
+    targets: Path | None = None
+    config: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _with_its_tracks(self) -> Self:
+        if (self.weights is None) != (self.targets is None) or (self.weights is None and self.config is not None):
+            raise ValueError("weights need targets, and targets and config belong to weights")
+        return self
 
 
 class LanguageModelOptions(LongModelOptions):
