@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -228,6 +229,17 @@ def test_notes_stand_beside_their_gene_as_they_were_written(study: Path, monkeyp
     next(b for b in app.button if b.label == "Add" and b.proto.form_id == f"form {key}").click()
     app.run()
     assert {n.text for n in draft(study).notes()} == {hostile, "of another", "A second one"}
+    assert not app.exception and not app.error
+
+
+def test_many_notes_come_in_pages(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    notes = [Note(anchor=Anchor(gene=GENE), text=f"note {i}", time=begin + timedelta(days=i)) for i in range(23)]
+    draft(study).merge(notes)
+    app = opened(study, monkeypatch, "Gene", gene="GENE0")
+    assert [t.value for t in app.text if t.value.startswith("note ")] == ["note 20", "note 21", "note 22"]
+    app = opened(study, monkeypatch, "Session")
+    assert [t.value for t in app.text if t.value.startswith("note ")] == [f"note {i}" for i in range(20)]
     assert not app.exception and not app.error
 
 

@@ -20,6 +20,7 @@ from gexviz.figures.tracks import Region
 from gexviz.figures.tracks.genes import GeneTrack
 from gexviz.figures.two_sides import two_sides
 from gexviz.mismatches import Mismatches
+from gexviz.study import Study
 from gexviz.ui import locus_variants, locus_work, mismatches_choice, tables
 from gexviz.ui.charts import selected_ids, show_chart
 from gexviz.ui.frame import PAGES, View, readable
@@ -205,11 +206,7 @@ def evidence_of(looked: Chosen) -> Evidence:
     tests = found.eqtls.table
     tests = tests[(tests["gene"] == locus.id).to_numpy()].drop_duplicates("variant").set_index("variant")
     effects = stored_effects(study, found.model, locus)
-    weights = None
-    if found.linear is not None and study.unavailable(found.linear, locus) is None:
-        table = study.gene(locus.id).weights(found.linear)
-        known = table[(table["status"] != "missing") & (table["position"] >= 0)]
-        weights = known.groupby("variant").agg({"position": "first", "weight": "sum"})
+    weights = None if found.linear is None else _weights(study, looked.view.version, found.linear, locus.id)
     row: Any = found.eqtls.genes.loc[locus.id] if locus.id in found.eqtls.genes.index else {}
     lead = row.get("variant")
     threshold = row.get("threshold")
@@ -223,6 +220,16 @@ def evidence_of(looked: Chosen) -> Evidence:
         (window.start, window.end),
         locus.tss,
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _weights(_study: Study, version: str, model: str, gene: str) -> pd.DataFrame | None:
+    """A linear model's weights by variant; None where it has none. Kept, as it takes reading the genotypes."""
+    if _study.unavailable(model, _study.locus(gene)) is not None:
+        return None
+    table = _study.gene(gene).weights(model)
+    known = table[(table["status"] != "missing") & (table["position"] >= 0)]
+    return known.groupby("variant").agg({"position": "first", "weight": "sum"})
 
 
 def shown_region(made: Evidence, contig: str, variant: str, wide: str) -> Region:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from itertools import groupby
+from typing import TypeVar
 
 import streamlit as st
 
@@ -17,9 +19,13 @@ from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
 from gexviz.ui.tables import stamp
 
+T = TypeVar("T")
 _AUTHOR = "note_author"
 _FAILED = "note_failed"
 _RETURNED = "notes_returned"
+AT_ONCE = 20
+"""Threads on a page of a list: each has a form to reply with, and the server makes all of them in every run."""
+
 DEEPEST = 4
 """Steps to the right that replies take; deeper ones stand below each other."""
 
@@ -31,7 +37,7 @@ def beside(view: View, gene: str, variant: str | None) -> None:
     count = f"Notes ({len(notes):,})" if notes else "Notes"
     with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
         _failure()
-        _threads(draft, notes, view.opened)
+        _threads(draft, _page(conversations(notes), f"of {gene}", newest=True), view.opened)
         _new(draft, Anchor(gene=gene), f"gene {gene}")
 
 
@@ -88,15 +94,24 @@ def all_notes(opened: Opened, draft: Draft) -> None:
     """Every thread, by what it is about; and room for those that were sent back."""
     _failure()
     _returned(draft)
-    notes = _notes(draft, stamp(draft.path))
-    groups: dict[str, list[Note]] = {}
-    for thread in conversations(notes):
-        groups.setdefault(about(thread[0].note.anchor, opened), []).extend(note for note, _ in thread)
+    groups: dict[str, list[list[Threaded]]] = {}
+    for thread in conversations(_notes(draft, stamp(draft.path))):
+        groups.setdefault(about(thread[0].note.anchor, opened), []).append(thread)
     if not groups:
         st.info("No notes yet: write one beside a gene, or merge those that were returned.", icon=":material/forum:")
-    for name in sorted(groups, key=str.upper):
+    found = [(name, thread) for name in sorted(groups, key=str.upper) for thread in groups[name]]
+    for name, part in groupby(_page(found, "of all"), key=lambda pair: pair[0]):
         st.subheader(plain(name), anchor=False)
-        _threads(draft, groups[name], opened)
+        _threads(draft, [thread for _, thread in part], opened)
+
+
+def _page(found: list[T], key: str, *, newest: bool = False) -> list[T]:
+    """The threads of the page that is chosen; of the last page to begin with, where the newest ones are asked for."""
+    pages = max(1, -(-len(found) // AT_ONCE))
+    if pages == 1:
+        return found
+    first = AT_ONCE * (st.pagination(pages, default=pages if newest else 1, key=f"notes {key} {pages}") - 1)
+    return found[first : first + AT_ONCE]
 
 
 def about(anchor: Anchor, opened: Opened) -> str:
@@ -115,9 +130,9 @@ def conversations(notes: Iterable[Note]) -> list[list[Threaded]]:
     return found
 
 
-def _threads(draft: Draft, notes: Iterable[Note], opened: Opened) -> None:
+def _threads(draft: Draft, shown: Iterable[list[Threaded]], opened: Opened) -> None:
     """Show notes with their replies. What others wrote is never read as markup."""
-    for thread in conversations(notes):
+    for thread in shown:
         first = thread[0].note
         with st.container(border=True, gap="small", key=f"thread {first.id}"):
             for note, depth in thread:
