@@ -396,9 +396,12 @@ class Study:
 
     def haplotypes(self, model: str, gene: str, samples: Sequence[str] | None = None) -> Haplotypes:
         """The distinct haplotype sequences of a gene's window, as the model reads them."""
-        return self.haplotypes_in(self.window(model, self.locus(gene)), samples)
+        window = self.window(model, self.locus(gene))
+        return self.haplotypes_in(window, samples, only_snvs=self.spec(model).variants == "snv")
 
-    def haplotypes_in(self, window: Window, samples: Sequence[str] | None = None) -> Haplotypes:
+    def haplotypes_in(
+        self, window: Window, samples: Sequence[str] | None = None, *, only_snvs: bool = False
+    ) -> Haplotypes:
         """The distinct haplotype sequences of any window, of some people or all of the study's."""
         policy = self.config.cohort
         return build_haplotypes(
@@ -408,6 +411,7 @@ class Study:
             list(self.samples.index) if samples is None else samples,
             missing=policy.missing,
             unphased=policy.unphased,
+            only_snvs=only_snvs,
         )
 
     def gene(self, gene: str) -> Gene:
@@ -610,7 +614,7 @@ class Study:
 
         Parameters
         ----------
-        page : {"overview", "gene", "locus", "mismatches"}
+        page : {"data", "overview", "gene", "locus", "mismatches"}
         gene : str, optional
             Id or symbol.
         **fields

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gexviz.cohort.genotypes import Genotypes
 from gexviz.cohort.haplotypes import build_haplotypes, reference_sequence
 from gexviz.cohort.reference import Reference
+from gexviz.cohort.variant_sequences import read_variant_sequences
 from gexviz.cohort.windows import Window
 
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
@@ -215,3 +216,31 @@ def test_a_lone_dot_is_a_missing_call_of_both_copies(tmp_path):
     assert bases == {"two": ["AN", "CN"], "unknown": ["NN", "NN"], "other": ["CG", "CG"]}
     assert made.index.loc["one"].tolist()[1] == -1 and made.sequence("one", 1)[5] == "C"
     assert made.counts["missing"] == 2 + 4 + 1
+
+
+def test_of_snvs_alone_the_other_alleles_are_left_out(tmp_path):
+    """Alleles of one record too; missing calls and absent copies stay what they are."""
+    cohorts.write_fasta(tmp_path / "ref.fa", {"X": "A" * 40})
+    records = [
+        ("X", 10, ".", "A", ["AT", "C", "<DEL>", "G"], ["1|2", "4|3", ".", "2"]),
+        ("X", 15, ".", "AA", ["A"], ["1|1", "0|1", "1|1", "1"]),
+        ("X", 20, ".", "A", ["G"], ["0|1", "1|0", "0|0", "."]),
+    ]
+    cohorts.write_vcf(tmp_path / "g.vcf.gz", {"X": 40}, ["both", "more", "unknown", "one"], records)
+    place = Genotypes([tmp_path / "g.vcf.gz"]), Reference(tmp_path / "ref.fa"), Window("X", 5, 35, "+", 15)
+    made = build_haplotypes(*place, missing="N", only_snvs=True)
+
+    def carried(*changes):
+        return ["".join(change.get(i, "A") for i in range(30)) for change in changes]
+
+    found = {s: [made.sequence(s, c) for c in (1, 2)] for s in ("both", "more", "unknown")}
+    assert found == {
+        "both": carried({}, {5: "C", 15: "G"}),
+        "more": carried({5: "G", 15: "G"}, {}),
+        "unknown": carried({5: "N"}, {5: "N"}),
+    }
+    assert made.sequence("one", 1) == carried({5: "C", 15: "N"}, {})[0] and made.index.loc["one"].tolist()[1] == -1
+    assert made.counts["not_snv"] == 3 and made.counts["records"] == 2
+    read = read_variant_sequences(*place, missing="N", only_snvs=True)
+    assert list(read.variants.index) == ["X:11:A:C", "X:11:A:G", "X:21:A:G"]
+    assert read.dosages.tolist() == [[1, 0, 0, 1], [0, 1, 0, 0], [1, 1, 0, 0]]

@@ -6,7 +6,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,25 @@ class GenotypeBlock:
     def usable(self) -> list[tuple[bool, ...]]:
         """For each record, whether each ALT is plain sequence (not symbolic, not ``*``, not a breakend)."""
         return [tuple(_PLAIN.match(alt) is not None for alt in alts) for alts in self.records["alts"]]
+
+    def snvs(self) -> GenotypeBlock:
+        """The same without alleles that are not one base for another; who carries one of those is taken for REF."""
+        single = [
+            tuple(plain and len(ref) == len(alt) == 1 for plain, alt in zip(flags, alts, strict=True))
+            for flags, ref, alts in zip(self.usable(), self.records["ref"], self.records["alts"], strict=True)
+        ]
+        rows = np.array([any(flags) for flags in single], dtype=bool)
+        records, alleles = self.records[rows].reset_index(drop=True), self.alleles[rows]
+        kept = [flags for flags in single if any(flags)]
+        for row, flags in enumerate(kept):
+            if not all(flags):  # the last two are found by -2 and -1
+                numbers = np.array([0, *np.cumsum(flags) * flags, NO_COPY, MISSING], dtype=np.int8)
+                alleles[row] = numbers[alleles[row]]
+        records["alts"] = [
+            tuple(alt for alt, single in zip(alts, flags, strict=True) if single)
+            for alts, flags in zip(records["alts"], kept, strict=True)
+        ]
+        return replace(self, records=records, alleles=alleles, phased=self.phased[rows])
 
     def dosages(self) -> tuple[pd.DataFrame, np.ndarray]:
         """Count the copies of every plain ALT allele.

@@ -57,7 +57,7 @@ class Haplotypes:
         or alleles skipped); ``overlapping`` (chromosomes times records skipped); ``missing`` (allele calls);
         ``unphased``
         (heterozygous calls); ``tss_deleted`` (chromosomes); ``padded`` (chromosomes filled up with N at a contig's
-        end).
+        end); ``not_snv`` (alleles left out as the model reads SNVs alone).
     """
 
     window: Window
@@ -117,6 +117,7 @@ def build_haplotypes(
     *,
     missing: Literal["reference", "N"] = "reference",
     unphased: Literal["as_written", "reference"] = "as_written",
+    only_snvs: bool = False,
 ) -> Haplotypes:
     """Make the distinct haplotype sequences of a window, for all samples at once.
 
@@ -137,6 +138,8 @@ def build_haplotypes(
         What a missing allele call becomes.
     unphased : {"as_written", "reference"}
         How an unphased heterozygote goes into the two copies: in the order written, or left out.
+    only_snvs : bool
+        Leave out alleles that are not one base for another.
 
     Returns
     -------
@@ -156,7 +159,10 @@ def build_haplotypes(
         start, end = max(window.start - pad, 0), min(window.end + pad, contig_length)
         block, start, end = read_whole_overlaps(genotypes, contig, start, end, wanted)
         end = min(end, contig_length)
-        built = _build(block, reference.fetch(contig, start, end), start, window, missing, unphased)
+        chosen = block.snvs() if only_snvs else block
+        built = _build(chosen, reference.fetch(contig, start, end), start, window, missing, unphased)
+        if only_snvs:
+            built.counts["not_snv"] = sum(map(len, block.records["alts"])) - sum(map(len, chosen.records["alts"]))
         short_left, short_right = shortfall(built.edits, start, end, window)
         if (short_left == 0 or start == 0) and (short_right == 0 or end == contig_length):
             return _distinct(built, window, wanted, (start, end))

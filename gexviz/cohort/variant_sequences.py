@@ -297,12 +297,13 @@ def read_variant_sequences(
     *,
     missing: Literal["reference", "N"] = "reference",
     unphased: Literal["as_written", "reference"] = "as_written",
+    only_snvs: bool = False,
 ) -> VariantSequences:
     """Read the variants of a window, and what its people carry there.
 
     Parameters
     ----------
-    genotypes, reference, window, samples, missing, unphased
+    genotypes, reference, window, samples, missing, unphased, only_snvs
         As for :func:`gexviz.cohort.haplotypes.build_haplotypes`.
 
     Returns
@@ -318,6 +319,7 @@ def read_variant_sequences(
         raise GexvizError(f"a window of {window.length:,} bp", expected=f"1 to {MAX_LENGTH:,} bp")
     wanted = genotypes.samples if samples is None else tuple(samples)
     block, bases, start = _read_with_flanks(genotypes, reference, window, wanted)
+    block = block.snvs() if only_snvs else block
     alleles, counts = effective_alleles(block, bases, start, missing, unphased)
     absent = absent_copies(block.alleles)
     columns, index = distinct_columns(alleles, absent)

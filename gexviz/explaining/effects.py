@@ -227,6 +227,7 @@ def read_sequences(study: Study, model: str, locus: GeneLocus) -> VariantSequenc
         list(study.samples.index),
         missing=policy.missing,
         unphased=policy.unphased,
+        only_snvs=study.spec(model).variants == "snv",
     )
 
 

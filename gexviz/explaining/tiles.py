@@ -148,5 +148,6 @@ def _flanks(
     if haplotype is None:
         on = reference_background(study.cohort.reference, wide)
     else:
-        on = haplotype_background(study.haplotypes_in(wide, [haplotype[0]]), *haplotype)
+        only_snvs = target.spec.variants == "snv"
+        on = haplotype_background(study.haplotypes_in(wide, [haplotype[0]], only_snvs=only_snvs), *haplotype)
     return on.sequence[:width], on.sequence[-width:]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 InputKind = Literal["sequence", "dosage", "table", "remote"]
 StrandPolicy = Literal["none", "rc_mean", "gene_strand", "equivariant"]
+VariantPolicy = Literal["all", "snv"]
 HaplotypePolicy = Literal["output_mean", "output_sum", "input_mean", "dosage"]
 
 
@@ -51,6 +52,9 @@ class ModelSpec:
         How the two haplotypes of a person make one prediction.
     n_policy : {"zero", "quarter"}
         What N is in the one-hot input.
+    variants : {"all", "snv"}
+        What of people's variants goes into their sequences; ``snv``: no insertions or deletions, nor other alleles of
+        more than a base.
     bin_size : int or None
         bp per output bin, for models with binned tracks.
     tracks : tuple of str
@@ -88,6 +92,7 @@ class ModelSpec:
     trained_on_cohort: bool = False
     verified: str = "not verified"
     readout: str = field(default="", repr=False)
+    variants: VariantPolicy = field(default="all", repr=False)
 
 
 class DosagePrediction(NamedTuple):

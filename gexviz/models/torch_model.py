@@ -80,6 +80,8 @@ class TorchSequenceModel:
             "spec": hashlib.sha256(repr(self.spec).encode()).hexdigest(),
             "network": network_digest(self._network),
         }
+        if self.spec.variants != "all":
+            hashes["variants"] = hashlib.sha256(self.spec.variants.encode()).hexdigest()
         if self._run is not self._network:
             hashes["precision"] = hashlib.sha256(str(half_type(self._device)).encode()).hexdigest()
         return hashes

@@ -43,11 +43,12 @@ def variformer_spec(name: str, options: VariformerOptions, config: EnformerConfi
         anchor=options.window // 2,
         strand=options.strand,
         n_policy="quarter",
+        variants="snv",
         bin_size=config.bin_size,
         licence="see its home",
         citation="Drusinsky et al. 2024, bioRxiv 2024.07.27.605449",
         verified="not verified against weights; equal to the authors' layers in enformer-pytorch with random weights",
-        readout=f"output {options.tissue} of the bin at the TSS, linear; trained on SNVs only",
+        readout=f"output {options.tissue} of the bin at the TSS, linear; people's SNVs only, as in its training",
     )
 
 

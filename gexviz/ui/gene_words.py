@@ -14,6 +14,7 @@ _SKIPS = {
     "symbolic": "symbolic alleles skipped",
     "star": "* alleles skipped",
     "reference_mismatch": "records that contradict the reference",
+    "not_snv": "alleles left out that are not SNVs",
     "missing": "missing calls",
     "unphased": "unphased heterozygous calls",
     "overlapping": "overlapping alleles skipped",
