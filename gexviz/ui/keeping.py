@@ -17,6 +17,7 @@ from gexviz.ui import keeping_filters
 from gexviz.ui.links import Selection
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
+from gexviz.ui.tables import stamp
 
 VIEW = "view"
 """The URL's parameter that holds the id of a kept view, while it is opened. Never copied into a link."""
@@ -46,6 +47,16 @@ _PERSONAL = {
 def draft_of(study: Study) -> Draft:
     """What is kept for a study."""
     return Draft(study.results.folder)
+
+
+def notes_of(draft: Draft) -> tuple[contents.Note, ...]:
+    """All notes. Read again when the file has changed, as hundreds of them take a while."""
+    return _notes(draft, stamp(draft.path))
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _notes(_draft: Draft, version: str) -> tuple[contents.Note, ...]:
+    return _draft.notes()
 
 
 def looks_at(**what: str | None) -> None:

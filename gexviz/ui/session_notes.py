@@ -14,10 +14,9 @@ from gexviz.session.contents import Anchor, Note
 from gexviz.session.draft import Draft
 from gexviz.session.notes import MOST_BYTES, Merged, Threaded, merge, parse_notes, threads
 from gexviz.ui.frame import View
-from gexviz.ui.keeping import draft_of, typed
+from gexviz.ui.keeping import draft_of, notes_of, typed
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
-from gexviz.ui.tables import stamp
 
 T = TypeVar("T")
 _AUTHOR = "note_author"
@@ -33,18 +32,12 @@ DEEPEST = 4
 def beside(view: View, gene: str, variant: str | None) -> None:
     """The notes of a gene and its variants, with room for another; for the Gene page."""
     draft = draft_of(view.study)
-    notes = of_gene(_notes(draft, stamp(draft.path)), gene, variant)
+    notes = of_gene(notes_of(draft), gene, variant)
     count = f"Notes ({len(notes):,})" if notes else "Notes"
     with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
         _failure()
         _threads(draft, _page(conversations(notes), f"of {gene}", newest=True), view.opened)
         _new(draft, Anchor(gene=gene), f"gene {gene}")
-
-
-@st.cache_resource(show_spinner=False, max_entries=4)
-def _notes(_draft: Draft, stamp: str) -> tuple[Note, ...]:
-    """All notes. Read again when the file has changed, as hundreds of them take a while."""
-    return _draft.notes()
 
 
 def _returned(draft: Draft) -> None:
@@ -95,7 +88,7 @@ def all_notes(opened: Opened, draft: Draft) -> None:
     _failure()
     _returned(draft)
     groups: dict[str, list[list[Threaded]]] = {}
-    for thread in conversations(_notes(draft, stamp(draft.path))):
+    for thread in conversations(notes_of(draft)):
         groups.setdefault(about(thread[0].note.anchor, opened), []).append(thread)
     if not groups:
         st.info("No notes yet: write one beside a gene, or merge those that were returned.", icon=":material/forum:")

@@ -23,6 +23,7 @@ from gexviz.session.writing import write_session
 from gexviz.study import Study
 from gexviz.tasks import Progress
 from gexviz.ui.frame import View
+from gexviz.ui.keeping import notes_of
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.session_words import LEVELS
 
@@ -87,7 +88,7 @@ def share(view: View, draft: Draft, state: State) -> None:
         "Compute what isn't stored yet", key="session_compute", persist_state="session",
         help="Else it is left out, and the file says so. May take long; it goes on in the background.",
     )  # fmt: skip
-    wish = Wish(state, draft.notes(), level, bool(compute))
+    wish = Wish(state, notes_of(draft), level, bool(compute))
     key, wanted = f"session {level}", wish.digest(view.version)
     job = view.jobs.get(key)
     st.button(
