@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import language_files
 import numpy as np
 import pytest
 import torch
@@ -13,7 +14,6 @@ from gexviz.models.language.memory import MemoryOfTokens, fitting_batch_of_bases
 from gexviz.models.registry import open_model
 
 TOKENS, HEADS, LAYERS = 768, 2, 2
-GIB = 2**30
 
 
 @pytest.fixture(scope="module")
@@ -41,18 +41,22 @@ def batches_of(model, monkeypatch):
     return ran
 
 
-def test_batches_fit(model, monkeypatch):
-    one = HEADS * TOKENS**2 * 4  # the weights of attention of a layer
-    with monkeypatch.context() as patch:
-        free_bytes(patch, GIB)
-        assert batches_of(model, patch) == [3]
-    with monkeypatch.context() as patch:
-        free_bytes(patch, 4 * one)
-        assert batches_of(model, patch) == [1, 1, 1]
+@pytest.fixture
+def one(model):
+    """Of a sequence: more than the last layer's states, less than all of its weights of attention."""
+    found = MemoryOfTokens(model.embedder._network)._need(TOKENS, attending=False).forward
+    assert 2 * TOKENS * language_files.DIM * 4 < found < HEADS * TOKENS**2 * 4
+    return found
 
 
-def test_more_than_there_is_is_refused_in_words(model, monkeypatch):
-    free_bytes(monkeypatch, HEADS * TOKENS**2 * 4 - 1)
+@pytest.mark.parametrize(("times", "batches"), [(1, [1, 1, 1]), (4, [2, 1]), (100, [3])])
+def test_batches_fit(model, one, monkeypatch, times, batches):
+    free_bytes(monkeypatch, times * one)
+    assert batches_of(model, monkeypatch) == batches
+
+
+def test_more_than_there_is_is_refused_in_words(model, one, monkeypatch):
+    free_bytes(monkeypatch, one - 1)
     with pytest.raises(GexvizError, match="one sequence of 768 tokens"):
         model.embed(sequences(1))
 
@@ -60,17 +64,18 @@ def test_more_than_there_is_is_refused_in_words(model, monkeypatch):
 def test_attention_takes_all_layers_and_their_slopes(model, monkeypatch):
     network = model.embedder._network
     weights = LAYERS * HEADS * TOKENS**2 * 4
-    free_bytes(monkeypatch, 2 * weights)
+    free_bytes(monkeypatch, 4 * weights)
     with pytest.raises(GexvizError, match="with the weights of attention"):
         MemoryOfTokens(network).check_attention(TOKENS)
-    free_bytes(monkeypatch, 12 * weights)
+    free_bytes(monkeypatch, 20 * weights)
     MemoryOfTokens(network).check_attention(TOKENS)
 
 
-def test_memory_of_tokens_grows_with_their_square(model, monkeypatch):
+@pytest.mark.parametrize(("attending", "power"), [(False, 1), (True, 2)])
+def test_attention_grows_with_the_square_of_tokens_if_it_is_followed(model, attending, power):
     found = MemoryOfTokens(model.embedder._network)
-    forward = [found._need(tokens, attending=False).forward for tokens in (1_024, 2_048, 4_096)]
-    assert 3.3 < forward[1] / forward[0] < forward[2] / forward[1] < 4
+    few, many = (found._need(tokens, attending=attending).gradient for tokens in (2_048, 4_096))
+    assert many / few == pytest.approx(2**power, rel=0.1)
 
 
 def test_short_sequences_are_not_looked_into(model, monkeypatch):

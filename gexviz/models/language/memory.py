@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from gexviz.errors import GexvizError
 from gexviz.models.torch_memory import LONG_WINDOW, Need, free_for, memory_need
@@ -11,7 +15,16 @@ from gexviz.models.torch_memory import LONG_WINDOW, Need, free_for, memory_need
 LONG_TOKENS = 500
 """Tokens from which on it is worth looking."""
 _STEP = 256  # tokens; what is found holds up to the next multiple
-_COPIES = 2  # of what is kept for the gradient by attention: the weights and their slopes leave as arrays
+_COPIES = 3  # of what is kept for the gradient by attention: the weights and their slopes leave as arrays
+
+
+class _Fused(TorchFunctionMode):
+    """Has attention take what its kernels take, which never hold all its weights; without numbers torch would."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is functional.scaled_dot_product_attention:
+            return torch.empty_like(args[0] if args else kwargs["query"])
+        return func(*args, **(kwargs or {}))
 
 
 class _OfTokens(nn.Module):
@@ -25,7 +38,8 @@ class _OfTokens(nn.Module):
         """(batch, 4, any) -> (batch,)."""
         ids = torch.zeros(len(x), self._tokens, dtype=torch.long, device=x.device)
         mask = torch.ones_like(ids) if self._masked else None
-        made = self.network.attending(ids, mask) if self._attending else self.network(ids, mask)  # type: ignore[operator]
+        with _Fused():
+            made = self.network.attending(ids, mask) if self._attending else self.network(ids, mask)  # type: ignore[operator]
         hidden: torch.Tensor = made[0] if self._attending else made
         return hidden.sum(dim=(1, 2)) + x.sum(dim=(1, 2))
 
