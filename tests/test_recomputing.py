@@ -25,7 +25,7 @@ WINDOW = 20_480
 def enformer(tmp_path_factory):
     """A small one on a long window."""
     folder = tmp_path_factory.mktemp("enformer")
-    options = write_enformer(folder) | {"window": WINDOW, "tracks": [1], "strand": "rc_mean"}
+    options = write_enformer(folder) | {"window": WINDOW, "tracks": [1]}
     return open_model("e", "enformer", options | {key: folder / options[key] for key in ("weights", "config")})
 
 
@@ -72,7 +72,6 @@ def test_it_takes_less(enformer):
 
 @pytest.mark.parametrize("method", ["input_x_gradient", "integrated_gradients"])
 def test_what_does_not_fit_is_computed_anew(enformer, memory, method):
-    """One strand after the other, so that the need is of one."""
     settings = GradientSettings(baseline="zero", n_steps=2)
     expected = attribute(enformer, letters(), method, settings=settings)
     memory(memory_need(enformer.network(), WINDOW).recomputed)
