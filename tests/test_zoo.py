@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gexviz import cli
+from gexviz.analysis.published import published_directions, published_figure
 from gexviz.errors import GexvizError
 from gexviz.models import registry, zoo
 from gexviz.models.not_expression import NOT_EXPRESSION
@@ -45,6 +46,16 @@ def test_rows_say_what_the_models_say(tmp_path):
         assert row.published.items() >= spec.published.items()
         checked += bool(spec.published)
     assert checked
+
+
+def test_published_figures_are_those_of_the_benchmark():
+    for family, row in zoo.zoo().items():
+        for name, r in row.published.items():
+            assert published_figure(family, name)["value"] == r
+    directions = published_directions().set_index(["name", "figure"])["value"]
+    assert f"{directions['Enformer', 'eQTL direction']:.0%} (UKB" in zoo.zoo()["enformer"].also
+    assert f"{directions['Enformer', 'drivers supported']:.1%} of drivers" in zoo.zoo()["enformer"].also
+    assert f"{directions['Performer (Variformer)', 'eQTL direction']:.0%} (UKB" in zoo.zoo()["variformer"].also
 
 
 def test_built_in_families_are_modules_that_are_there():

@@ -36,6 +36,7 @@ COLUMNS = {
     "weights": "Weights",
     "needs": "Needs",
     "published": "Published r: reference, across genes, across individuals",
+    "also": "Other published figures",
     "verified": "Checked",
     "citation": "Citation",
 }
@@ -77,6 +78,8 @@ class ZooModel(BaseModel):
         How the implementation was checked; of families that can be opened, and of these only.
     published : dict
         Pearson's r by row of the field's benchmark; rows that aren't there are not reported.
+    also : str
+        Other published figures, each with who published it.
     files : tuple of WeightsFile
         What ``gexviz models fetch`` can get.
     """
@@ -96,6 +99,7 @@ class ZooModel(BaseModel):
     needs: str = _NONE
     verified: str = ""
     published: dict[Literal["reference", "across genes", "across individuals"], float] = {}
+    also: str = NOT_REPORTED
     files: tuple[WeightsFile, ...] = ()
 
     @property
