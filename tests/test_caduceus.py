@@ -115,6 +115,7 @@ def test_a_network_of_both_strands_has_one_prediction_for_both(weights, pool):
     assert model.spec.strand == "equivariant"
     x = encoded(texts(2, length=LENGTH))
     np.testing.assert_allclose(model.embed(x), model.embed(reverse_complement_one_hot(x)), atol=1e-5)
+    assert opened(weights[True], strand="gene_strand").spec.strand == "gene_strand"
 
 
 def test_the_other_kind_is_averaged_over_both_strands(weights):
@@ -167,6 +168,7 @@ def test_the_network_is_what_predicts(tmp_path, both):
         ({"fused_add_norm": False}, "rcps without fused_add_norm"),
         ({"bidirectional_weight_tie": False}, "bidirectional_weight_tie"),
         ({"complement_map": {str(i): i for i in range(16)}}, "another vocabulary"),
+        ({"d_model": 16_384, "n_layer": 40}, r"word_embeddings.*: \(16, 16\)"),
         ({"n_layer": 4}, r"layers\.3\..*: missing"),
         ({"n_layer": 2}, r"layers\.2\."),
         ({"ssm_cfg": {"d_state": 5}}, "A_log|x_proj"),

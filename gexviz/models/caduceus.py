@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 
+import torch
 from torch import nn
 
 from gexviz.models.caduceus_network import CaduceusConfig, MeanOfStrands, build_backbone
@@ -31,8 +32,10 @@ def open_model(name: str, options: CaduceusOptions) -> LanguageModel:
     LanguageModel
     """
     config = read_config(beside(options.weights, options.config, "config.json"), CaduceusConfig)
+    with torch.device("meta"):  # nothing is made before the file is known to have it
+        backbone = build_backbone(config)
     layers: OrderedDict[str, nn.Module] = OrderedDict(
-        caduceus=nn.Sequential(OrderedDict(backbone=build_backbone(config))),
+        caduceus=nn.Sequential(OrderedDict(backbone=backbone)),
         strands=MeanOfStrands() if config.rcps else nn.Identity(),
         transposed=Transposed(),
         pool=MeanOfBases(options.positions),

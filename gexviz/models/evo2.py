@@ -74,7 +74,7 @@ class Evo2Embedder:
         size = self._options.batch
         with self._turn, torch.inference_mode():
             parts = [pool(self._layer(letters[i : i + size])) for i in range(0, len(letters), size)]
-        embedded: np.ndarray = torch.cat(parts).numpy()
+        embedded: np.ndarray = torch.cat(parts).cpu().numpy()
         return embedded
 
     @property
@@ -89,7 +89,7 @@ class Evo2Embedder:
         tokens = [self._model.tokenizer.tokenize(row.tobytes().decode()) for row in letters]
         ids = torch.tensor(np.array(tokens), dtype=torch.int, device=self._device)
         values: dict[str, Any] = self._model(ids, return_embeddings=True, layer_names=[layer])[1]
-        made: torch.Tensor = values[layer].float().cpu().transpose(1, 2)
+        made: torch.Tensor = values[layer].float().transpose(1, 2)
         return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
 from gexviz.errors import GexvizError
@@ -36,8 +37,10 @@ def open_model(name: str, options: HyenadnaOptions) -> LanguageModel:
             expected=f"{config.max_seq_len:,} bp at most",
             remedy="choose a shorter window, or a checkpoint for longer sequences",
         )
+    with torch.device("meta"):  # nothing is made before the file is known to have it
+        backbone = build_backbone(config)
     layers: OrderedDict[str, nn.Module] = OrderedDict(
-        hyena=nn.Sequential(OrderedDict(backbone=build_backbone(config))),
+        hyena=nn.Sequential(OrderedDict(backbone=backbone)),
         transposed=Transposed(),
         pool=MeanOfBases(range(options.window)),
     )

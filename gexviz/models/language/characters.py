@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import nn
 
 from gexviz.models.language.files import NetworkConfig
@@ -14,8 +15,8 @@ LETTERS = {"A": 7, "C": 8, "G": 9, "T": 10, "N": 11}
 class CharacterConfig(NetworkConfig):
     """What is read of the vocabulary in a ``config.json``."""
 
-    vocab_size: int = 12
-    pad_vocab_size_multiple: int = 8
+    vocab_size: int = Field(12, ge=12, le=1_000)
+    pad_vocab_size_multiple: int = Field(8, ge=1, le=1_000)
 
     @property
     def tokens(self) -> int:
