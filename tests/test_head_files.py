@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 
+import character_files
+import language_files
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from gexviz.errors import GexvizError
 from gexviz.models.language.head import AboutHead, Heads, read_heads, write_heads
+from gexviz.models.onehot import reverse_complement_one_hot
+from gexviz.models.registry import open_model
 
 DIM, ROWS = 5, 3
 SHAPES = {
@@ -88,3 +92,17 @@ def test_tensors_that_do_not_go_together_are_refused(tmp_path, kind, name, chang
 def test_segments_are_those_of_attention(kind, segments):
     with pytest.raises(ValueError, match="segments"):
         AboutHead(kind=kind, segments=segments, embedding="e", across="genes", rows={}, scale="s", method="m")
+
+
+@pytest.mark.parametrize(("kind", "strand"), [("ridge", "equivariant"), ("attention", "none")])
+def test_parts_in_order_are_not_the_same_on_both_strands(tmp_path, kind, strand):
+    keys = character_files.caduceus(tmp_path, 0, both_strands=True)
+    options = {key: value for key, value in keys.items() if key not in ("family", "head")}
+    options |= {"weights": tmp_path / keys["weights"]}
+    head = language_files.write_head(tmp_path / "kind.safetensors", "caduceus", options, 0, kind=kind)
+    model = open_model("m", "caduceus", options | {"head": head})
+    assert model.spec.strand == strand
+    letters = np.random.default_rng(1).integers(4, size=model.spec.window)
+    x = np.eye(4, dtype=np.float32)[letters].T[None]
+    here, there = model.predict_sequences(x)[0], model.predict_sequences(reverse_complement_one_hot(x))[0]
+    assert (abs(here - there) < 1e-4) == (strand == "equivariant")
