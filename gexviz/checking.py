@@ -95,7 +95,7 @@ def _sending(study: Study, name: str, model: SendsSequence) -> Row:
     to = f"{model.destination.recipient}, {model.destination.address}"
     if study.sending(name).agreed:
         return Row(f"model {name}", "sends sequence", "ok", f"agreed: people's sequence goes to {to}", "")
-    todo = f"gexviz models consent {study.config.path.name} --model {name} tells what is sent, and asks"
+    todo = f"gexviz models consent {study.config.path} --model {name} tells what is sent, and asks"
     return Row(f"model {name}", "sends sequence", "warn", f"to {to}; not agreed to, so it predicts nothing", todo)
 
 

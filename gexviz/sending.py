@@ -139,8 +139,8 @@ class Sending:
             file=self._study.config.path,
             place=self._study.config.place("models", self._model),
             expected="an agreement on record; nothing was sent",
-            remedy=f"read what is sent, and agree: gexviz models consent {self._study.config.path.name} "
-            f"--model {self._model}, or on the app's Models page",
+            remedy=f"read what is sent, and agree: gexviz models consent {self._study.config.path} "
+            f"--model {self._model}; or on the app's Models page",
         )
 
     def log(self, gene: str, sequences: int, bases: int) -> None:

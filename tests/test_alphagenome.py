@@ -73,7 +73,7 @@ def test_without_agreement_nothing_leaves(toml: Path, running: Running) -> None:
     for reference in (False, True):
         with pytest.raises(GexvizError, match="without agreement") as raised:
             study.predict("remote", [PLUS], reference=reference)
-        assert "gexviz models consent study.toml --model remote" in (raised.value.remedy or "")
+        assert f"gexviz models consent {toml} --model remote" in (raised.value.remedy or "")
     with pytest.raises(GexvizError, match="without agreement"):
         study.gene(PLUS).ism("remote", "chr1:23000-23002")
     checks = study.check().set_index("check")
@@ -345,3 +345,14 @@ def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(models_consent, "server_asked_for", lambda: Asked(toml, login=True))
     assert not [button for button in app.run().button if button.key in ("agree_remote", "withdraw_remote")]
     assert any("Who runs this server decides" in caption.value for caption in app.caption)
+
+
+def test_pages_that_begin_work_by_themselves_say_why_they_can_not(toml: Path, running: Running, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Locus.py")
+    app.query_params.update({"gene": PLUS, "model": "remote"})
+    until = time.monotonic() + 30
+    while not app.run().error and time.monotonic() < until:
+        time.sleep(0.2)
+    assert not app.exception and "without agreement" in app.error[0].value
+    assert not running.service.received
