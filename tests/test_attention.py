@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import language_files
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from contract_study import MINUS, PLUS, make_contract_study
 from language_files import BERT_VOCABULARY, published_bert, write_folder
 from scipy import stats
+from typer.testing import CliRunner
 
 import gexviz as gx
 from gexviz.analysis.attention import per_base, relevance, rollout
 from gexviz.analysis.rank_agreement import FEWEST, STRETCH, rank_agreement
+from gexviz.cli import app
 from gexviz.errors import Cancelled, GexvizError
 from gexviz.explaining.attributions import methods_of
 from gexviz.explaining.gradients import NAMES as GRADIENTS
@@ -102,6 +105,20 @@ def test_attention_lies_on_the_genome(study, gene, how):
     np.testing.assert_allclose(part.values["value"], shown.values["value"].iloc[50:91])
     with pytest.raises(GexvizError, match="different sequences"):
         part.agreement(ism)
+
+
+def test_the_command_writes_bases_and_tells_the_agreement(study, tmp_path):
+    run = CliRunner().invoke
+    asked = ["attention", str(study.config.path), "-m", "model", "-g", PLUS, "--how", "rollout"]
+    done = run(app, [*asked, "--agreement", "--out", str(tmp_path / "a.tsv")])
+    assert done.exit_code == 0, done.output
+    table = pd.read_csv(tmp_path / "a.tsv", sep="\t")
+    wanted = study.gene(PLUS).attention("model", how="rollout")
+    np.testing.assert_allclose(table["value"], wanted.values["value"], rtol=1e-6)
+    assert (table["position"] == wanted.values["position"] + 1).all()
+    said = " ".join(done.output.split())
+    assert "not an explanation" in said and f"over {len(table)} bases" in said
+    assert run(app, [*asked, "--out", str(tmp_path / "a.svg")]).exit_code == 0
 
 
 def test_agreement_leaves_out_what_is_missing():

@@ -1,4 +1,4 @@
-"""Commands on one gene and one model: ``ism``, ``tiles``, ``attribute``, ``effects``, ``drivers``, ``motifs``."""
+"""Commands on one gene and one model: ``ism``, ``tiles``, ``attribute``, ``attention``, ``effects``, and so on."""
 
 from __future__ import annotations
 
@@ -134,6 +134,39 @@ def attribute(
     if found.flagged:
         err.print(found.completeness, markup=False)
     out.print(f"{file}: {found!r}", markup=False)
+
+
+@app.command(epilog="Example: gexviz attention study.toml -m nt -g TANGO2 --how rollout --out t.bedgraph")
+@readable
+def attention(
+    study: StudyFile,
+    model: ModelName,
+    gene: OneGene,
+    file: OutFile,
+    how: Annotated[
+        Literal["rollout", "relevance"], typer.Option(help="Of the weights alone, or gradient times attention.")
+    ] = "relevance",
+    region: Region = None,
+    sample: Sample = None,
+    copy: Copy = None,
+    *,
+    agreement: Annotated[bool, typer.Option("--agreement", help="Mutate too, and say how far the two agree.")] = False,
+    results: ResultsFolder = None,
+) -> None:
+    """What a transformer's prediction attends to, base by base. Attention is not an explanation.
+
+    Writes contig, position (1-based), inserted, ref, value, method (TSV); or the values as .bedgraph, .bw, .svg, .pdf.
+    """
+    opened = load(study, results)
+    looked: dict[str, Any] = {"sample": sample, "copy": _copy(copy)}
+    with progress("following attention") as told:
+        found = opened.gene(gene).attention(model, region, how=how, progress=told, **looked)
+    writing.write_bases(found.table(), found.values.dropna(subset="value"), file, found.labels, opened)
+    out.print(f"{file}: {found!r}", markup=False)
+    if agreement:
+        with progress("mutating") as told:
+            mutated = opened.gene(gene).ism(model, region, progress=told, **looked)
+        out.print(found.agreement_words(mutated), markup=False)
 
 
 @app.command(epilog="Example: gexviz effects study.toml --model xpresso --gene TANGO2 --out effects.tsv")
