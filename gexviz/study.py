@@ -99,7 +99,7 @@ class Study:
         self.results = Results(Path(results).absolute() if results else config.results_folder)
         self._results_argument = results
         self._options = {name: registry.check_options(config, name) for name in config.models}
-        self._models: dict[str, tuple[list[Stamp], Model]] = {}
+        self._models: dict[str, tuple[dict[Path, Stamp], Model]] = {}
         self._fingerprints: dict[str, tuple[Model, dict[str, str]]] = {}
 
     # -- what it is ------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Study:
                 remedy=f"add [models.{name}] to the study's TOML, or choose another",
             )
         options = self._options[name]
-        stamps = [stamp(value) for _, value in options if isinstance(value, Path)]
+        stamps = {path: stamp(path) for path in options.files()}
         if name not in self._models or self._models[name][0] != stamps:
             opened = registry.open_model(name, self.config.models[name].family, options, self.config)
             if isinstance(opened, SendsSequence):

@@ -190,3 +190,12 @@ def test_a_gene_without_exons_in_reach_is_said(made):
     model = open_model("b", "borzoi", made | {"tracks": [2]})
     with pytest.raises(GexvizError, match="no exon of PLUS is within 512 bp"):
         model.for_gene(PLUS, EXONS[2:])
+
+
+def test_how_far_bins_count_is_in_the_fingerprint(made):
+    """Nothing in the weights depends on it."""
+    fingerprints = []
+    for bins in (8, 32):
+        made["config"].write_text(json.dumps(SMALL | {"bins_to_return": bins}))
+        fingerprints.append(open_model("b", "borzoi", made | {"tracks": [0]}).fingerprint())
+    assert fingerprints[0] != fingerprints[1]

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from gexviz.errors import GexvizError
 from gexviz.models.checkpoints import open_tensors
+from gexviz.models.options import NucleotideTransformerOptions
 from gexviz.models.registry import open_model
 
 TENSORS = {"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4), "c": torch.zeros(1, 2)}
@@ -51,11 +52,18 @@ def test_a_folder_of_transformers_in_several_files_is_the_same_model(tmp_path):
     (tmp_path / "several" / "model.safetensors").unlink()
     network.save_pretrained(tmp_path / "several", max_shard_size="100KB")
     index = tmp_path / "several" / "model.safetensors.index.json"
-    assert len(set(json.loads(index.read_text())["weight_map"].values())) > 1
+    assert len(index_files(index)) > 1
     first, second = (
         open_model("m", "nucleotide_transformer", options | {"weights": path}) for path in (whole, index)
     )
     assert first.fingerprint() == second.fingerprint()
+    files = NucleotideTransformerOptions(weights=index, window=240).files()
+    there = {path.name for path in (tmp_path / "several").iterdir()}
+    assert {path.name for path in files} >= there & {"config.json", "vocab.txt", *map(str, index_files(index))}
+
+
+def index_files(index):
+    return set(json.loads(index.read_text())["weight_map"].values())
 
 
 def test_a_missing_file_is_named(tmp_path):

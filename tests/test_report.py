@@ -152,6 +152,17 @@ def test_filters_of_an_overview_that_no_session_can_obey_are_named(session: Sess
     assert set(item.table["id"]) == set(passing) != set(r.index)
 
 
+def test_verdicts_that_a_session_has_not_are_said_to_be_not_applied(session: Session) -> None:
+    """They come with a view of the Mismatches page."""
+    kept = {name: table for name, table in session.tables.items() if not name.startswith("mismatch")}
+    asked = {"Verdict": "wrong direction"}
+    view = View(page="overview", model=DEEP, linear=LINEAR, filters=asked)
+    without, with_them = shown(replace(session, tables=kept), view)[0], shown(session, view)[0]
+    assert without.note == "Not in the session, so not applied: Verdict: wrong direction."
+    wrong = session.tables["mismatch_genes"].query("verdict == 'wrong direction'")["gene"]
+    assert set(with_them.table["id"]) == set(wrong) and len(wrong) < len(without.table)
+
+
 @pytest.mark.parametrize("tracks", [("variants",), ("bases",)])
 def test_a_kept_view_s_tracks_are_those_that_are_drawn(session: Session, tracks: tuple[str, ...]) -> None:
     view = session.state.views[LOCUS]

@@ -66,7 +66,7 @@ class BorzoiReadout(nn.Module):
 
     def extra_repr(self) -> str:
         """What the fingerprint has to know."""
-        return f"both_strands={self.both_strands}"
+        return f"both_strands={self.both_strands}, bins={len(self.bins)}"
 
     def _coverage(self, replicate: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """(batch, tracks), of one replicate."""

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from gexviz.models.checkpoint_index import ENDING
+
 Strand = Literal["none", "rc_mean", "gene_strand"]
 
 
@@ -21,6 +23,12 @@ class ModelOptions(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def files(self) -> list[Path]:
+        """Files that the model is read from: those that are named, and what their family reads beside them."""
+        named = [value for _, value in self if isinstance(value, Path)]
+        parts = [part for path in named if path.name.endswith(ENDING) for part in path.parent.glob("*-of-*")]
+        return [*named, *sorted(parts)]
 
 
 class PredictDBOptions(ModelOptions):
@@ -328,6 +336,11 @@ class LanguageModelOptions(LongModelOptions):
     out_of_fold: Path | None = None
     pool: Literal["mean", "centre"] = "mean"
     batch: int = Field(8, ge=1, le=1_000)
+
+    def files(self) -> list[Path]:
+        """See :class:`ModelOptions`; those of the checkpoint's folder, whether they are there or not."""
+        names = ("config.json", "vocab.txt", "tokenizer.json")
+        return [*super().files(), *(self.weights.with_name(name) for name in names)]
 
 
 class DnabertOptions(LanguageModelOptions):

@@ -73,7 +73,8 @@ def free_for(network: nn.Module) -> int:
 def available_bytes(device: str) -> int:
     """Memory that can still be taken: of a GPU, or of the machine, or of the container if that has less."""
     if device.startswith("cuda"):
-        return torch.cuda.mem_get_info()[0]
+        kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by torch, for what comes next
+        return torch.cuda.mem_get_info()[0] + kept
     free = int(psutil.virtual_memory().available)
     limit, used = (_number(_CGROUP / name) for name in ("memory.max", "memory.current"))
     cache = _number(_CGROUP / "memory.stat", "inactive_file") or 0

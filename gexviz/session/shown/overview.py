@@ -40,13 +40,14 @@ def overview_view(session: Session, view: View) -> list[Shown]:
 
 def _passing(session: Session, view: View, tables: dict[str, pd.DataFrame]) -> tuple[dict[str, pd.DataFrame], str]:
     """Tables of the genes that pass the view's filters, and what a reader must know of it."""
-    wanted = filters.gene_filters(view.filters)
-    other = [f"{name}: {view.filters[name]}" for name in filters.NOT_FROZEN if name in view.filters]
+    compared = rows_of(session, "mismatch_genes", model=view.model, linear=view.linear)
+    verdicts = compared.drop_duplicates("gene").set_index("gene")["verdict"]
+    absent = filters.NOT_FROZEN if len(verdicts) else (*filters.NOT_FROZEN, filters.VERDICT)
+    other = [f"{name}: {view.filters[name]}" for name in absent if name in view.filters]
     said = [f"Not in the session, so not applied: {'; '.join(other)}."] if other else []
+    wanted = filters.gene_filters({name: value for name, value in view.filters.items() if name not in absent})
     if not tables or wanted == GeneFilters():
         return tables, " ".join(said)
-    compared = rows_of(session, "mismatch_genes", model=view.model, linear=view.linear)
-    verdicts = compared.drop_duplicates("gene").set_index("gene")["verdict"] if len(compared) else None
     genes = pd.Index(dict.fromkeys(gene for table in tables.values() for gene in table.index))
     passing = passing_genes(tables, pd.Series(0.0, genes), wanted, verdicts)
     said.insert(0, f"Of the {len(passing):,} of {len(genes):,} genes that pass the filters.")
