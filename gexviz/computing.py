@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["prediction", "reference"]
 """Predictions of people, or of the reference sequence."""
 
+
 def compute_gene(study: Study, model: str, gene: str, kind: Kind) -> Record:
     """Predict one gene: the task that :meth:`Study.compute` runs."""
     locus = study.locus(gene)

@@ -53,11 +53,9 @@ class Haplotypes:
         Row of `sequences` for each sample (index) and copy (columns 1, 2); -1 where there is no such copy (haploid).
     counts : dict
         ``records``; ``applied`` (records on at least one haplotype); ``symbolic``, ``star``, ``reference_mismatch``
-        (records
-        or alleles skipped); ``overlapping`` (chromosomes times records skipped); ``missing`` (allele calls);
-        ``unphased``
-        (heterozygous calls); ``tss_deleted`` (chromosomes); ``padded`` (chromosomes filled up with N at a contig's
-        end); ``not_snv`` (alleles left out as the model reads SNVs alone).
+        (records or alleles skipped); ``overlapping`` (chromosomes times records skipped); ``missing`` (allele calls);
+        ``unphased`` (heterozygous calls); ``tss_deleted`` (chromosomes); ``padded`` (chromosomes filled up with N at a
+        contig's end); ``not_snv`` (alleles left out as the model reads SNVs alone).
     """
 
     window: Window
