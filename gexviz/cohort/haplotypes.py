@@ -1,10 +1,9 @@
 """Personal haplotypes: the sequences that a cohort's people carry in a window.
 
-The rules are those of ``bcftools consensus`` (Danecek et al. 2021, GigaScience 10:giab008): records are applied in file
-order; of two that overlap on a haplotype the first wins, though an indel anchored on the last base of an earlier record
-still applies unless that record was an insertion. Symbolic alleles, ``*`` and records whose REF is not the reference's
-are
-skipped. Everything skipped or taken by default is counted.
+The rules are those of ``bcftools consensus`` (Danecek et al. 2021, GigaScience 10:giab008): records are applied in
+file order; of two that overlap on a haplotype the first wins, though an indel anchored on the last base of an earlier
+record still applies unless that record was an insertion. Symbolic alleles, ``*`` and records whose REF is not the
+reference's are skipped. Everything skipped or taken by default is counted.
 """
 
 from __future__ import annotations
@@ -120,8 +119,7 @@ def build_haplotypes(
     """Make the distinct haplotype sequences of a window, for all samples at once.
 
     Every sequence has the window's length. Indels move the window's ends, not its anchor: the TSS base stays at
-    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS
-    base
+    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS base
     itself is deleted, the base before it on the reference takes its place.
 
     Parameters
