@@ -23,7 +23,7 @@ NT2_CONFIG = {
     "architectures": ["EsmForMaskedLM"], "auto_map": {"AutoModelForMaskedLM": "modeling_esm.EsmForMaskedLM"},
     "add_bias_fnn": False, "emb_layer_norm_before": False, "esmfold_config": None, "hidden_size": DIM,
     "intermediate_size": 24, "is_folding_model": False, "layer_norm_eps": 1e-12, "mask_token_id": 2,
-    "max_position_embeddings": 102, "num_attention_heads": 2, "num_hidden_layers": 2, "pad_token_id": 1,
+    "max_position_embeddings": 2_050, "num_attention_heads": 2, "num_hidden_layers": 2, "pad_token_id": 1,
     "position_embedding_type": "rotary", "tie_word_embeddings": False, "token_dropout": False,
     "vocab_size": len(NT_VOCABULARY),
 }  # fmt: skip
@@ -202,7 +202,7 @@ def dnabert2(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
     return section(folder, "dnabert2", "dnabert2", {"window": 240, **options}, seed, genes, weights)
 
 
-def gena_lm(folder: Path, seed: int, genes=(), **options) -> dict[str, object]:
+def gena_lm(folder: Path, seed: int, genes=(), positions=260, **options) -> dict[str, object]:
     """A folder ``gena`` with a head; the keys of the model's section, paths relative to `folder`."""
-    weights = write_gena(folder / "gena", seed).name
+    weights = write_gena(folder / "gena", seed, max_position_embeddings=positions).name
     return section(folder, "gena", "gena_lm", {"window": 240, **options}, seed, genes, weights)

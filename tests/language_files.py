@@ -32,7 +32,7 @@ def published_esm(seed: int, **changes):
     torch.manual_seed(seed)
     settings = {
         "vocab_size": len(NT_VOCABULARY), "hidden_size": DIM, "num_hidden_layers": 2, "num_attention_heads": 2,
-        "intermediate_size": 24, "max_position_embeddings": 102, "pad_token_id": 1, "mask_token_id": 2,
+        "intermediate_size": 24, "max_position_embeddings": 1_002, "pad_token_id": 1, "mask_token_id": 2,
         "position_embedding_type": "absolute", "token_dropout": False, "emb_layer_norm_before": False,
         "initializer_range": 0.3, "layer_norm_eps": 1e-12,
     }  # fmt: skip

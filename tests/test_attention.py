@@ -13,7 +13,7 @@ from scipy import stats
 from typer.testing import CliRunner
 
 import gexviz as gx
-from gexviz.analysis.attention import per_base, relevance, rollout
+from gexviz.analysis.attention import of_strands, per_base, relevance, rollout
 from gexviz.analysis.rank_agreement import FEWEST, STRETCH, rank_agreement
 from gexviz.cli import app
 from gexviz.errors import Cancelled, GexvizError
@@ -49,6 +49,11 @@ def test_relevance_counts_what_raises_the_prediction():
 def test_values_are_spread_over_bases():
     values = per_base(np.array([9.0, 6, 3, 4]), np.array([-1, 0, 3, 2]), np.array([-1, 3, 4, 4]), 6)
     np.testing.assert_allclose(values, [2, 2, 2 + 2, 3 + 2, np.nan, np.nan])
+
+
+def test_a_strand_without_a_token_over_a_base_gives_it_nothing():
+    values = of_strands(np.array([[1.0, 2, np.nan, np.nan], [3.0, np.nan, 4, np.nan]]))
+    np.testing.assert_array_equal(values, [2, 1, 2, np.nan])
 
 
 def test_the_slope_by_attention_is_that_of_finite_differences(tmp_path):

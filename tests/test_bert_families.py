@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 import torch
 from bert_files import LONG_N, MERGES, write_dnabert2, write_gena, write_nt2
-from contract_study import MINUS, make_contract_study
+from contract_study import MINUS, PLUS, make_contract_study
 from safetensors.torch import save_file
 from test_language import encoded, random_texts
 from torch.nn import functional
 
 import gexviz as gx
+from gexviz.analysis.attention import of_tokens, per_base
 from gexviz.errors import GexvizError
 from gexviz.models.language.bpe import BytePairs
 from gexviz.models.language.tokens import codes_of
+from gexviz.models.onehot import reverse_complement_one_hot
 from gexviz.models.registry import open_model
 
 TEXTS = ["ACGTACGTTTGACCA", "NACGTACGTANNCGT", "NNNNNNNNNNNNNNN", "ACGTANNNNNNNNNNCCA", "TATATACCACGTGT"]
@@ -241,6 +243,32 @@ def test_attention_lies_on_the_genome(tmp_path, how):
     study = gx.load(make_contract_study(tmp_path, how(tmp_path, 0), 240, 120).toml)
     shown = study.gene(MINUS).attention("model")
     assert len(shown.values) == 240 and (shown.values["value"] >= 0).all() and np.ptp(shown.values["value"]) > 0
+
+
+@pytest.mark.parametrize("segments", [None, 4])
+@pytest.mark.parametrize("pool", ["mean", "centre"])
+def test_sequence_whose_tss_is_beyond_what_the_network_reads_is_refused(tmp_path, pool, segments):
+    weights = write_gena(tmp_path, 0, max_position_embeddings=40)
+    model = open_model("m", "gena_lm", {"weights": weights, "window": 240, "pool": pool})
+    x = encoded(random_texts(0, 1, length=240))
+    model.embedder.embed(x, 20, segments)
+    with pytest.raises(GexvizError, match="over the TSS are beyond"):
+        model.embed_strands(x, segments)
+
+
+def test_attention_to_a_base_that_one_strand_alone_reads_counts_half(tmp_path):
+    keys = bert_files.gena_lm(tmp_path, 0, strand="rc_mean", positions=120)
+    study = gx.load(make_contract_study(tmp_path, keys, 240, 120).toml)
+    shown, model = study.gene(PLUS).attention("model", how="rollout").values, study.model("model")
+    x, each = encoded(["".join(shown["ref"])]), []
+    for strand in (x, reverse_complement_one_hot(x)):
+        found = model.attended(strand)
+        tokens = of_tokens(found.attention, found.gradient, found.taken, "rollout")
+        each.append(per_base(tokens, found.starts, found.ends, 240))
+    forward, backward = each[0], each[1][::-1]
+    assert np.isnan(forward[-20:]).all() and np.isnan(backward[:20]).all()
+    expected = (np.nan_to_num(forward) + np.nan_to_num(backward)) / 2
+    np.testing.assert_allclose(shown["value"], expected, rtol=1e-4)
 
 
 # -- files as they come ------------------------------------------------------------------------------------------------

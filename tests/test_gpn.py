@@ -12,7 +12,9 @@ from language_files import GPN_LETTERS, gpn_tensors, write_gpn
 from torch.nn import functional
 
 from gexviz.errors import GexvizError
+from gexviz.models import gpn
 from gexviz.models.base import Differentiable
+from gexviz.models.language.files import fill_from
 from gexviz.models.onehot import one_hot, reverse_complement_one_hot
 from gexviz.models.registry import open_model
 
@@ -112,6 +114,18 @@ def test_other_files_are_refused_by_name(tmp_path, file, change, told):
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(GexvizError, match=told):
         open_model("gpn", "gpn", {"weights": weights})
+
+
+def test_a_configuration_takes_no_memory_before_the_file_is_known_to_be_of_it(weights, monkeypatch):
+    seen = []
+
+    def fill(network, *args):
+        seen.extend(parameter.device.type for parameter in network.parameters())
+        fill_from(network, *args)
+
+    monkeypatch.setattr(gpn, "fill_from", fill)
+    open_model("gpn", "gpn", {"weights": weights})
+    assert set(seen) == {"meta"}
 
 
 def test_a_centre_beyond_the_window_is_refused(weights):

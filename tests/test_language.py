@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import sys
@@ -15,12 +16,14 @@ from safetensors.torch import load_file, save_file
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, GeneLocus
+from gexviz.models.language.files import fill_from
 from gexviz.models.language.kmers import Overlapping, SideBySide
 from gexviz.models.language.tokens import codes_of
 from gexviz.models.onehot import one_hot, reverse_complement_one_hot
 from gexviz.models.registry import open_model
 
 GENE = GeneLocus("G1", "G1", "1", 500, "+", 500, 600)
+PUBLISHED = {"nucleotide_transformer": (published_esm, NT_VOCABULARY), "dnabert": (published_bert, BERT_VOCABULARY)}
 SEQUENCES = ["ACGTACGTTTGACCA", "NACGTACGTANNCGT", "ACGTNACGTACGTAC", "NNNNNNNNNNNNNNN", "GGGGGGGGGGGGGGG"]
 
 
@@ -137,6 +140,22 @@ def test_a_window_of_more_k_mers_than_positions_is_refused(tmp_path):
         open_model("bert", "dnabert", {"weights": weights, "window": 261})
 
 
+def test_a_window_of_more_tokens_than_the_network_reads_is_refused(published):
+    options = {"weights": published[0], "pool": "centre"}
+    open_model("nt", "nucleotide_transformer", options | {"window": 5_994})
+    with pytest.raises(GexvizError, match="5,994 bp at most"):
+        open_model("nt", "nucleotide_transformer", options | {"window": 5_995})
+
+
+def test_sequence_whose_tss_is_beyond_what_the_network_reads_is_refused(published):
+    """Each N is a token."""
+    model = open_model("nt", "nucleotide_transformer", {"weights": published[0], "window": 2_400})
+    x = encoded(["N" * 999 + "ACG" * 467])
+    model.embedder.embed(x, 998)
+    with pytest.raises(GexvizError, match="over the TSS are beyond"):
+        model.embed(x)
+
+
 def test_the_centre_is_the_token_over_the_tss(published, vocabulary):
     weights, network = published
     model = open_model("nt", "nucleotide_transformer", {"weights": weights, "window": 97, "pool": "centre"})
@@ -159,6 +178,26 @@ def test_both_strands_are_averaged(published):
 
 def test_there_are_no_gradients_through_tokens(published):
     assert not isinstance(open_model("nt", "nucleotide_transformer", {"weights": published[0]}), Differentiable)
+
+
+@pytest.mark.parametrize(
+    ("family", "change"),
+    [
+        ("nucleotide_transformer", {"num_attention_heads": 4}),
+        ("nucleotide_transformer", {"token_dropout": True}),
+        ("dnabert", {"num_attention_heads": 4}),
+    ],
+)
+def test_the_fingerprint_has_what_layers_do_not_tell(tmp_path, family, change):
+    """The same weights, read by other settings, make other embeddings."""
+    published, words = PUBLISHED[family]
+    options = {"weights": write_folder(tmp_path, published(3), words), "window": 97}
+    before, config = open_model("m", family, options), tmp_path / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | change))
+    after, x = open_model("m", family, options), encoded(random_texts(8, count=2))
+    assert np.abs(before.embed(x) - after.embed(x)).max() > 0.01
+    assert before.embedding_digest != after.embedding_digest
+    assert before.fingerprint()["embedding"] != after.fingerprint()["embedding"]
 
 
 # -- without a head, and with a wrong one ------------------------------------------------------------------------------
@@ -249,6 +288,45 @@ def test_a_vocabulary_without_a_word_is_refused(published, tmp_path):
     weights = write_folder(tmp_path, published[1], [word for word in NT_VOCABULARY if word != "ACGTAC"])
     with pytest.raises(GexvizError, match="no ACGTAC"):
         open_model("nt", "nucleotide_transformer", {"weights": weights})
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+@pytest.mark.parametrize("release", ["now", "2023"])
+def test_a_network_that_was_saved_without_heads_opens(tmp_path, family, release):
+    """By an ``EsmModel`` or a ``BertModel``: names without the first part, a pooler; older releases' names too."""
+    published, words = PUBLISHED[family]
+    network = published(5)
+    whole = open_model("m", family, {"weights": write_folder(tmp_path / "whole", network, words), "window": 97})
+    library = language_files.transformers()
+    bare = {"nucleotide_transformer": library.EsmModel, "dnabert": library.BertModel}[family](network.config)
+    lacking = bare.load_state_dict(network.base_model.state_dict(), strict=False).missing_keys
+    assert lacking and all(name.startswith(("pooler.", "contact_head.")) for name in lacking)
+    weights = write_folder(tmp_path / "bare", bare, words)
+    if release == "2023":
+        older = ("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta")
+        tensors = bare.state_dict()
+        for now, then in older:
+            tensors = {name.replace(now, then): tensor for name, tensor in tensors.items()}
+        positions = torch.arange(network.config.max_position_embeddings)[None]
+        weights = weights.with_name("pytorch_model.bin")
+        torch.save(tensors | {"embeddings.position_ids": positions}, weights)
+    opened = open_model("m", family, {"weights": weights, "window": 97})
+    assert opened.embedding_digest == whole.embedding_digest
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_a_configuration_takes_no_memory_before_the_file_is_known_to_be_of_it(tmp_path, monkeypatch, family):
+    published, words = PUBLISHED[family]
+    weights, seen = write_folder(tmp_path, published(3), words), []
+    module = importlib.import_module(f"gexviz.models.{family}")
+
+    def fill(network, *args, **kwargs):
+        seen.extend(parameter.device.type for parameter in network.parameters())
+        fill_from(network, *args, **kwargs)
+
+    monkeypatch.setattr(module, "fill_from", fill)
+    open_model("m", family, {"weights": weights, "window": 97})
+    assert set(seen) == {"meta"}
 
 
 def test_a_missing_tensor_is_named(published, tmp_path):

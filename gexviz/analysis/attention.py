@@ -81,3 +81,11 @@ def per_base(values: np.ndarray, starts: np.ndarray, ends: np.ndarray, length: i
             total[start:end] += value / (end - start)
             count[start:end] += 1
     return np.where(count > 0, total, np.nan)
+
+
+def of_strands(values: np.ndarray) -> np.ndarray:
+    """The mean of strands, (strands, bases) -> (bases,): a strand whose tokens lack a base gives it nothing.
+
+    NaN where no strand has a token.
+    """
+    return np.where(np.isnan(values).all(axis=0), np.nan, np.nansum(values, axis=0) / len(values))

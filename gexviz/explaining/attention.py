@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from gexviz.analysis.attention import How, of_tokens, per_base
+from gexviz.analysis.attention import How, of_strands, of_tokens, per_base
 from gexviz.analysis.rank_agreement import RankAgreement, rank_agreement
 from gexviz.errors import GexvizError
 from gexviz.explaining.ism import Ism
@@ -22,7 +22,7 @@ from gexviz.models.onehot import one_hot, reverse_complement_one_hot
 from gexviz.results import Part
 from gexviz.tasks import Progress
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when the values would come out differently for the same inputs."""
 
 NAMES = ATTENTION
@@ -174,4 +174,4 @@ def _followed(target: Target, progress: Progress | None) -> dict[str, np.ndarray
         read.append({how: values[:: -1 if done == 2 else 1] for how, values in spread.items()})
         if progress is not None:
             progress(done, len(strands), target.locus.name)
-    return {how: np.mean([strand[how] for strand in read], axis=0) for how in NAMES}
+    return {how: of_strands(np.stack([strand[how] for strand in read])) for how in NAMES}

@@ -31,7 +31,7 @@ class BertEmbeddings(LibraryEncoder):
     def __init__(self, config: BertNetworkConfig) -> None:
         transformers = library("transformers")
         settings = transformers.BertConfig(**config.model_dump())
-        super().__init__("bert", transformers.BertModel(settings, add_pooling_layer=False))
+        super().__init__("bert", config, lambda: transformers.BertModel(settings, add_pooling_layer=False))
 
 
 def open_model(name: str, options: DnabertOptions) -> LanguageModel:

@@ -18,7 +18,7 @@ from gexviz.models.language.model import LanguageModel
 from gexviz.models.language.opening import language_spec, model_of_tokens
 from gexviz.models.options import Dnabert2Options
 
-_UNUSED = ("cls.", "classifier.", "bert.pooler.", "pooler.")
+_UNUSED = ("cls.", "classifier.", "bert.pooler.")
 
 
 class Dnabert2Config(TransformerConfig):

@@ -19,7 +19,7 @@ from gexviz.models.language.model import LanguageModel
 from gexviz.models.language.opening import language_spec, model_of_tokens
 from gexviz.models.options import GenaLmOptions
 
-_UNUSED = ("cls.", "classifier.", "bert.pooler.", "pooler.", "bert.embeddings.position_ids", "embeddings.position_ids")
+_UNUSED = ("cls.", "classifier.", "bert.pooler.", "bert.embeddings.position_ids")
 
 
 class _Kind(NetworkConfig):

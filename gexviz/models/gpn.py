@@ -116,12 +116,12 @@ def read_letters(path: Path) -> tuple[int, ...]:
 
 
 def build_network(config: GpnConfig, places: tuple[int, ...], positions: range) -> nn.Sequential:
-    """Make the network, from (batch, 4, length) to the mean embedding of some positions, (batch, dim)."""
-    encoder = nn.Sequential(
-        *(GpnLayer(config.hidden_size, config.kernel_size, config.dilation(i)) for i in range(config.n_layers))
-    )
+    """Make the network, from (batch, 4, length) to the mean embedding of some positions, (batch, dim), to be filled."""
+    width, kernel = config.hidden_size, config.kernel_size
+    with torch.device("meta"):  # nothing is made before the file is known to have it
+        encoder = nn.Sequential(*(GpnLayer(width, kernel, config.dilation(i)) for i in range(config.n_layers)))
     layers: OrderedDict[str, nn.Module] = OrderedDict(
-        letters=Letters(places, config.hidden_size),
+        letters=Letters(places, width),
         model=nn.Sequential(OrderedDict(encoder=encoder)),
         transposed=Transposed(),
         pool=MeanOfBases(positions),

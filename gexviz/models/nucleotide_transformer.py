@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal, Self
 
 import torch
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import nn
 from torch.nn import functional
 
+from gexviz.errors import GexvizError
 from gexviz.models.language.files import beside, check_size, fill_from, library, read_config
 from gexviz.models.language.kmers import SideBySide
 from gexviz.models.language.library import LibraryEncoder, TransformerConfig
@@ -70,14 +72,18 @@ class EsmEmbeddings(LibraryEncoder):
     """An ``EsmModel``, its parameters called as in the files of either version."""
 
     def __init__(self, config: EsmNetworkConfig) -> None:
-        transformers = library("transformers")
-        esm = transformers.EsmModel(transformers.EsmConfig(**config.model_dump()), add_pooling_layer=False)
-        del esm.contact_head  # predicts contacts of proteins
-        if config.gated:
-            for layer in esm.encoder.layer:
-                layer.intermediate = Gated(config)
-                layer.output.dense = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
-        super().__init__("esm", esm)
+        super().__init__("esm", config, partial(_build, config))
+
+
+def _build(config: EsmNetworkConfig) -> nn.Module:
+    transformers = library("transformers")
+    esm: nn.Module = transformers.EsmModel(transformers.EsmConfig(**config.model_dump()), add_pooling_layer=False)
+    del esm.contact_head  # predicts contacts of proteins
+    if config.gated:
+        for layer in esm.get_submodule("encoder.layer").children():
+            layer.intermediate = Gated(config)
+            layer.get_submodule("output").dense = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+    return esm
 
 
 def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageModel:
@@ -97,6 +103,13 @@ def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageMode
     vocabulary = beside(options.weights, options.vocabulary, "vocab.txt")
     tokenizer = SideBySide(vocabulary, K, config.most_tokens)
     check_size(vocabulary, tokenizer.size, config.vocab_size)
+    if options.window > tokenizer.longest:
+        raise GexvizError(
+            f"a window of {options.window:,} bp is more than the {config.most_tokens:,} tokens that the network reads",
+            place=f"[models.{name}] window",
+            expected=f"{tokenizer.longest:,} bp at most",
+            remedy="choose a shorter window",
+        )
     network = EsmEmbeddings(config)
     if config.gated:
         layers = [f"esm.encoder.layer.{i}.attention.self.{_FREQUENCIES}" for i in range(config.num_hidden_layers)]

@@ -115,9 +115,14 @@ def fill_from(
     unused : tuple of str
         Beginnings of names that the file may have beside.
     older : mapping, optional
-        Other names of some tensors. Older scales of layer norms are known, and files saved without what their names
-        begin with, or with parameters that layers share under the first layer's name alone.
+        Other names of some tensors.
+
+    Notes
+    -----
+    Older names of the scales of layer norms are known, files of a network without heads, whose names lack the first
+    part, and parameters that layers share, under the first layer's name alone.
     """
+    bare = tuple(filter(None, map(_bare, unused)))
     older = _shared(network) | dict(older or {})
     with open_tensors(weights) as file:
         there = file.shapes
@@ -125,7 +130,7 @@ def fill_from(
         def named(ours: str) -> str:
             return next((name for name in _names_of(ours, older) if name in there), ours)
 
-        fill_network(network, file, named=named, unused=unused)
+        fill_network(network, file, named=named, unused=unused + bare)
 
 
 def _shared(network: nn.Module) -> dict[str, str]:
@@ -136,10 +141,12 @@ def _shared(network: nn.Module) -> dict[str, str]:
 
 
 def _names_of(ours: str, older: Mapping[str, str]) -> Iterator[str]:
-    yield ours
-    if ours in older:
-        yield older[ours]
-    for new, old in _OLD_NORM.items():
-        if ours.endswith(new):
-            yield ours.removesuffix(new) + old
-    yield ours.partition(".")[2]
+    names = [ours, older[ours]] if ours in older else [ours]
+    names += [ours.removesuffix(new) + old for new, old in _OLD_NORM.items() if ours.endswith(new)]
+    yield from names
+    yield from map(_bare, names)
+
+
+def _bare(name: str) -> str:
+    """A name in a file of a network that was saved without heads: without its first part."""
+    return name.partition(".")[2]

@@ -97,6 +97,11 @@ class SideBySide:
     most : int
         Tokens that the network can read.
 
+    Attributes
+    ----------
+    longest : int
+        Bases that it can read, if none of them is N.
+
     Raises
     ------
     GexvizError
@@ -110,6 +115,7 @@ class SideBySide:
         if absent := [word for word in needed if word not in known]:
             raise _lacks(vocabulary, absent[0], f"all {k}-mers of A C G T, the letters A C G T N, <cls> and <pad>")
         self.size = len(known)
+        self.longest = (most - 1) * k
         self._k, self._most = k, most
         self._words = np.array([known[word] for word in words])
         self._letters = np.array([known[letter] for letter in "ACGTN"])

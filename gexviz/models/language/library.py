@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from gexviz.models.language.attending import with_attention
 from gexviz.models.language.files import NetworkConfig
@@ -30,25 +32,46 @@ class TransformerConfig(NetworkConfig):
         return self
 
 
+class Unfilled(TorchFunctionMode):
+    """Within it parameters have shapes and no memory, as on the meta device, until a file fills them.
+
+    Buffers are made for real: those that are not in files are filled by nothing else.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func is torch.empty:  # of which layers make their parameters
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
 class LibraryEncoder(nn.Module):
-    """The last hidden state of a network of transformers.
+    """The last hidden state of a network of transformers, :class:`Unfilled`.
 
     Parameters
     ----------
     name : str
         What the names of its parameters begin with in its files: ``bert``.
-    network : torch.nn.Module
-        The library's, without heads.
+    config : TransformerConfig
+        All that the network is made by.
+    build : callable
+        Makes the library's network, without heads.
     """
 
-    def __init__(self, name: str, network: nn.Module) -> None:
+    def __init__(self, name: str, config: TransformerConfig, build: Callable[[], nn.Module]) -> None:
         super().__init__()
         self._name = name
-        self.add_module(name, network)
+        self._config = config
+        with Unfilled():
+            self.add_module(name, build())
 
     @property
     def _network(self) -> Any:
         return self.get_submodule(self._name)
+
+    def extra_repr(self) -> str:
+        """What the fingerprint has to know: the library's layers don't tell their heads, nor how tokens are scaled."""
+        return repr(self._config)
 
     def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """(batch, tokens), (batch, tokens) -> (batch, tokens, dim)."""

@@ -94,7 +94,8 @@ class Embedder:
         Raises
         ------
         GexvizError
-            Where one sequence of many tokens would take more memory than there is.
+            Where one sequence of many tokens would take more memory than there is, or the network reads no token over
+            the TSS.
         """
         size = self._memory.fitting_batch(self.tokenizer(codes_of(onehot[:1])).ids.shape[1], self._batch_size)
         parts = [
@@ -130,19 +131,19 @@ class Embedder:
 
     def _shares(self, tokens: Tokens, anchor: int, length: int, segments: int | None) -> np.ndarray:
         """Share of each token in each mean, float32 (batch, means, tokens)."""
+        over = (tokens.starts <= anchor) & (anchor < tokens.ends)
+        if not over.any(axis=1).all():
+            raise GexvizError(
+                "the tokens over the TSS are beyond what the network can read",
+                expected="a shorter window, or one with less N",
+                remedy="choose a shorter window",
+            )
         if segments is None:
-            taken = tokens.of_bases if self.pool == "mean" else (tokens.starts <= anchor) & (anchor < tokens.ends)
-            taken = taken[:, None]
+            taken = (tokens.of_bases if self.pool == "mean" else over)[:, None]
         else:
             part = tokens.starts * segments // length  # negative for tokens without bases
             taken = part[:, None] == np.arange(segments)[:, None]
         number = taken.sum(axis=2, keepdims=True)
-        if segments is None and not number.all():
-            raise GexvizError(
-                "the tokens over the TSS are beyond what the network can read",
-                expected="a shorter window, or one with less N",
-                remedy='choose a shorter window, or pool = "mean"',
-            )
         return (taken / np.maximum(number, 1)).astype(np.float32)
 
     def _inputs(self, tokens: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
