@@ -93,9 +93,10 @@ def _with_cohort(study: Study, name: str, model: Model) -> Iterator[Row]:
 def _sending(study: Study, name: str, model: SendsSequence) -> Row:
     """Whether sequence may leave the machine."""
     to = f"{model.destination.recipient}, {model.destination.address}"
-    if study.sending(name).agreed:
+    sending = study.sending(name)
+    if sending.agreed:
         return Row(f"model {name}", "sends sequence", "ok", f"agreed: people's sequence goes to {to}", "")
-    todo = f"gexviz models consent {study.config.path} --model {name} tells what is sent, and asks"
+    todo = f"{sending.command} tells what is sent, and asks"
     return Row(f"model {name}", "sends sequence", "warn", f"to {to}; not agreed to, so it predicts nothing", todo)
 
 

@@ -1,13 +1,14 @@
 """What of a study leaves this machine: asked for, agreed to, logged; and the answers, kept so that nothing goes twice.
 
 Two logs stand in the results folder, a JSON object a line, only ever added to: ``agreements.jsonl`` (agreed, withdrawn)
-and ``sent.jsonl`` (a line a batch, written before it is sent). They hold counts, never sample ids or sequence.
+and ``sent.jsonl`` (a line a request, written before it is sent). They hold counts, never sample ids or sequence.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -88,20 +89,37 @@ class Sending:
         last = self._last_act()
         return last is not None and last["act"] == "agreed" and last["digest"] == self.offer.digest
 
-    def agree(self, confirm: str) -> None:
-        """Agree, and have it on record.
+    @property
+    def command(self) -> str:
+        """What to type to read what is sent, and to agree."""
+        study = self._study
+        elsewhere = study.results.folder != study.config.results_folder
+        results = ["--results", str(study.results.folder)] if elsewhere else []
+        return shlex.join(["gexviz", "models", "consent", str(study.config.path), "--model", self._model, *results])
+
+    def agree(self, confirm: str, digest: str) -> None:
+        """Agree to an offer that was read, and have it on record.
 
         Parameters
         ----------
         confirm : str
             The study's name, as a confirmation that it is meant.
+        digest : str
+            Of that :attr:`offer`.
 
         Raises
         ------
         GexvizError
-            For another name, or a folder that can't be written.
+            For another name, a folder that can't be written, or if something else would be sent by now.
         """
         offer = self.offer
+        if digest != offer.digest:
+            raise GexvizError(
+                f"what {self._model} would send has changed since it was read: nothing was agreed to",
+                file=self._study.config.path,
+                expected="the same people, genes and recipient as were shown",
+                remedy="read what is sent now, and agree if it may be",
+            )
         if confirm != offer.study:
             raise GexvizError(
                 f"sending people's sequence to {self._destination.address} was not confirmed",
@@ -115,20 +133,33 @@ class Sending:
         self._note("withdrawn", self.offer)
 
     def sent(self) -> pd.DataFrame:
-        """What this study has sent for the model: a row a batch; ``time`` (UTC), ``gene``, counts."""
+        """What this study has sent for the model: a row a request; ``time`` (UTC), ``gene``, counts."""
         rows = [row for row in _lines(self._path(SENT)) if row["model"] == self._model]
         return pd.DataFrame(rows, columns=_COLUMNS)
 
     # -- what the model uses -------------------------------------------------------------------------------------
 
-    def require_agreement(self) -> None:
-        """See that it is agreed that sequence may be sent.
+    def require_agreement(self, gene: str) -> None:
+        """See that it is agreed that sequence around a gene may be sent.
+
+        Parameters
+        ----------
+        gene : str
+            Its id.
 
         Raises
         ------
         GexvizError
-            If not: says how to agree.
+            If not: says how to agree. An agreement is to the study's genes, not to all of the annotation.
         """
+        if gene not in self._study.genes.index:
+            raise GexvizError(
+                f"{self._model} would send people's sequence around {gene}, which is not among the study's genes",
+                file=self._study.config.path,
+                place=self._study.config.place("models", self._model),
+                expected="a gene with expression, as an agreement is to these; nothing was sent",
+                remedy="choose one of them, or a model that runs on this machine",
+            )
         if self.agreed:
             return
         last = self._last_act()
@@ -139,18 +170,17 @@ class Sending:
             file=self._study.config.path,
             place=self._study.config.place("models", self._model),
             expected="an agreement on record; nothing was sent",
-            remedy=f"read what is sent, and agree: gexviz models consent {self._study.config.path} "
-            f"--model {self._model}; or on the app's Models page",
+            remedy=f"read what is sent, and agree: {self.command}; or on the app's Models page",
         )
 
-    def log(self, gene: str, sequences: int, bases: int) -> None:
-        """Take note of a batch, before it is sent."""
+    def log(self, gene: str, bases: int) -> None:
+        """Take note of a request, before it is sent; from any thread."""
         row = {
             "time": _now(),
             "model": self._model,
             "address": self._destination.address,
             "gene": gene,
-            "sequences": sequences,
+            "sequences": 1,
             "bases": bases,
         }
         _append(self._path(SENT), row)
@@ -161,7 +191,7 @@ class Sending:
         return {key: dict(zip(part.facts["tracks"], part.numbers.tolist(), strict=True)) for key, part in found.items()}
 
     def keep(self, key: str, answer: Answer) -> None:
-        """Keep the answer to a request; on disk when this returns."""
+        """Keep the answer to a request, from any thread; on disk when this returns."""
         part = Part(np.array(list(answer.values()), dtype=np.float64), {"tracks": list(answer)})
         self._study.results.put_parts(self._answers_key, {key: part})
 
@@ -222,12 +252,12 @@ def _append(path: Path, row: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-            file.flush()
+            file.flush()  # one write at the file's end, whole beside those of other threads
             os.fsync(file.fileno())
     except OSError as error:
         raise GexvizError(
             f"the log can't be written: {error.strerror}",
             file=path,
             expected="a results folder that this user may write to",
-            remedy="nothing was sent; correct its permissions or free some space",
+            remedy="what can't be noted isn't sent; correct its permissions or free some space",
         ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import threading
 import time
@@ -23,10 +24,11 @@ from alphagenome.protos.v1 import dna_model_pb2
 from alphagenome_server import TERM, Running, coverage, start_service
 
 import gexviz as gx
+from gexviz import sending
 from gexviz.cli import app as command_line
 from gexviz.errors import Cancelled, GexvizError
-from gexviz.models import alphagenome_service, pacing
-from gexviz.models.pacing import Pace
+from gexviz.models import alphagenome, alphagenome_service, pacing
+from gexviz.models.pacing import Pace, Stop
 from gexviz.models.registry import open_model
 from gexviz.study import Study
 from gexviz.ui import models_consent
@@ -57,8 +59,16 @@ def written(folder: Path, running: Running, more: str = "") -> Path:
 
 def agreed(toml: Path) -> Study:
     study = gx.load(toml)
-    study.sending("remote").agree(study.name)
+    study.sending("remote").agree(study.name, study.sending("remote").offer.digest)
     return study
+
+
+def one_person_less(toml: Path) -> None:
+    """Leave one of the study's people out."""
+    samples = toml.with_name("samples.tsv")
+    pd.read_csv(samples, sep="\t").iloc[:-1].to_csv(samples, sep="\t", index=False)
+    expression = pd.read_csv(toml.with_name("expression.tsv"), sep="\t", index_col=0).iloc[:, :-1]
+    expression.to_csv(toml.with_name("expression.tsv"), sep="\t")
 
 
 def around_tss(study: Study, gene: str) -> tuple[str, int]:
@@ -79,7 +89,7 @@ def test_without_agreement_nothing_leaves(toml: Path, running: Running) -> None:
     checks = study.check().set_index("check")
     assert checks.at["sends sequence", "status"] == "warn"
     with pytest.raises(GexvizError, match="was not confirmed"):
-        study.sending("remote").agree("yes")
+        study.sending("remote").agree("yes", study.sending("remote").offer.digest)
     with pytest.raises(GexvizError, match="without agreement"):
         study.predict("remote", [PLUS])
     assert not running.service.received and not study.sending("remote").sent().size
@@ -110,7 +120,7 @@ def test_the_agreement_and_each_batch_are_on_record_without_ids_or_sequence(toml
     assert (act["act"], act["study"], act["model"], act["people"], act["genes"]) == ("agreed", "Small", "remote", 5, 6)
     assert act["address"] == running.address and act["time"] and "16,384 bp" in act["sends"]
     sent = study.sending("remote").sent()
-    assert sent["gene"].tolist() == [PLUS, MINUS]
+    assert sent["gene"].unique().tolist() == [PLUS, MINUS]
     assert sent["sequences"].sum() == len(running.service.received)
     assert (sent["bases"] == sent["sequences"] * WINDOW).all()
     stored = b"".join(path.read_bytes() for path in study.results.folder.iterdir())
@@ -127,13 +137,43 @@ def test_the_agreement_is_for_these_people_and_this_address(toml: Path, running:
     assert not gx.load(toml).sending("remote").agreed
     toml.write_text(text)
     assert gx.load(toml).sending("remote").agreed
-    samples = toml.with_name("samples.tsv")
-    pd.read_csv(samples, sep="\t").iloc[:-1].to_csv(samples, sep="\t", index=False)
-    expression = pd.read_csv(toml.with_name("expression.tsv"), sep="\t", index_col=0).iloc[:, :-1]
-    expression.to_csv(toml.with_name("expression.tsv"), sep="\t")
+    one_person_less(toml)
     with pytest.raises(GexvizError, match="others than was agreed to"):
         gx.load(toml).predict("remote", [PLUS])
     assert not running.service.received
+
+
+def test_genes_that_nobody_agreed_to_are_refused(toml: Path, running: Running) -> None:
+    """The annotation has them; without expression they are not among the study's."""
+    expression = pd.read_csv(toml.with_name("expression.tsv"), sep="\t", index_col=0)
+    expression.drop(index=PLUS).to_csv(toml.with_name("expression.tsv"), sep="\t")
+    study = agreed(toml)
+    assert study.locus(PLUS).id == PLUS
+    with pytest.raises(GexvizError, match=f"around {PLUS}, which is not among the study's genes"):
+        study.gene(PLUS).ism("remote", "chr1:23000-23002")
+    assert not running.service.received and study.sending("remote").sent().empty
+
+
+def test_only_what_was_read_is_agreed_to(toml: Path, running: Running) -> None:
+    read = gx.load(toml).sending("remote").offer
+    toml.write_text(toml.read_text().replace(running.address, "localhost:1"))
+    changed = gx.load(toml).sending("remote")
+    with pytest.raises(GexvizError, match="has changed since it was read"):
+        changed.agree(read.study, read.digest)
+    assert not changed.agreed
+
+
+def test_the_advice_can_be_typed_as_it_is(running: Running, tmp_path: Path) -> None:
+    """In a shell, with the results folder that the study was opened with."""
+    toml = written(tmp_path / "a study", running)
+    study = gx.load(toml, tmp_path / "other results")
+    command = study.sending("remote").command
+    todo = study.check().set_index("check").at["sends sequence", "todo"]
+    with pytest.raises(GexvizError) as raised:
+        study.predict("remote", [PLUS])
+    assert command in todo and command in (raised.value.remedy or "")
+    assert CliRunner().invoke(command_line, [*shlex.split(command)[1:], "--confirm", "Small"]).exit_code == 0
+    assert study.sending("remote").agreed and not gx.load(toml).sending("remote").agreed
 
 
 def test_withdrawn_is_withdrawn(toml: Path, running: Running) -> None:
@@ -173,7 +213,7 @@ def test_questions_and_answers_are_those_of_the_services_own_client(running: Run
     running.service.values = values
     sequence = "ACGTN" * 3_276 + "ACGT"
     asked = alphagenome_service.Request("procap", TERM, "FOLD_1")
-    ours = alphagenome_service.Service(running.address, asked, 60_000).coverage(sequence, threading.Event())
+    ours = alphagenome_service.Service(running.address, asked, 60_000).coverage(sequence, Stop(), lambda: None)
     channel = grpc.insecure_channel(running.address, [("grpc.max_receive_message_length", -1)])
     client = dna_client.DnaClient(channel=channel, model_version=dna_client.ModelVersion.FOLD_1)
     output = dna_client.OutputType.PROCAP
@@ -234,21 +274,78 @@ def test_after_a_failure_only_the_rest_is_asked_for(running: Running, tmp_path: 
     pd.testing.assert_frame_equal(resumed, whole)
 
 
+def test_after_a_failure_nothing_begins_and_what_is_under_way_is_kept(running: Running, tmp_path: Path, monkeypatch):
+    study = agreed(written(tmp_path, running, "at_once = 3"))
+    received, answered, stopped = running.service.received, running.service.answered, threading.Event()
+    begins_no_more = Stop.set
+
+    def told(stop: Stop) -> None:
+        begins_no_more(stop)
+        stopped.set()
+
+    def one_fails_before_the_others_answer(message):
+        if message is received[0].message:
+            until = time.monotonic() + 20
+            while len(received) < 3 and time.monotonic() < until:
+                time.sleep(0.01)
+            raise RuntimeError("the first fails")
+        stopped.wait(20)
+        yield from answered(message)
+
+    monkeypatch.setattr(Stop, "set", told)
+    monkeypatch.setattr(running.service, "answered", one_fails_before_the_others_answer)
+    with pytest.raises(GexvizError, match="UNKNOWN"):
+        study.predict("remote", [PLUS])
+    assert len(received) == study.sending("remote").sent()["sequences"].sum() == 3
+    monkeypatch.setattr(running.service, "answered", answered)
+    study.predict("remote", [PLUS])
+    asked = [each.message.sequence for each in received]
+    assert asked.count(asked[0]) == 2 and len(asked) == len(set(asked)) + 1 > 4
+    assert study.sending("remote").sent()["sequences"].sum() == len(asked)
+
+
+def test_stopping_does_not_wait_for_what_is_under_way(running: Running, tmp_path: Path, monkeypatch) -> None:
+    study = agreed(written(tmp_path, running, "at_once = 2"))
+    received, answered, gate = running.service.received, running.service.answered, threading.Event()
+
+    def only_the_first_is_answered(message):
+        if message is not received[0].message:
+            gate.wait(60)
+        yield from answered(message)
+
+    def interrupted(futures):
+        until = time.monotonic() + 20
+        while (len(received) < 3 or not any(future.done() for future in futures)) and time.monotonic() < until:
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running.service, "answered", only_the_first_is_answered)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(alphagenome, "wait", interrupted)
+        begin = time.monotonic()
+        study.predict("remote", [PLUS])
+    assert time.monotonic() - begin < 30
+    assert len(received) == study.sending("remote").sent()["sequences"].sum() == 3
+    gate.set()
+    study.predict("remote", [PLUS])
+    asked = [each.message.sequence for each in received]
+    assert asked.count(asked[0]) == 1 and asked.count(asked[1]) == asked.count(asked[2]) == 2
+
+
 def test_work_that_is_stopped_keeps_what_came(toml: Path, running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     study = agreed(toml)
-    sending = type(study.sending("remote"))
-    keep, kept = sending.keep, []
+    keep, kept = sending.Sending.keep, []
 
     def stopped(self, key, answer):
         keep(self, key, answer)
         kept.append(key)
-        if len(kept) == 3:
+        if len(kept) >= 3:
             raise Cancelled
 
-    monkeypatch.setattr(sending, "keep", stopped)
+    monkeypatch.setattr(sending.Sending, "keep", stopped)
     with pytest.raises(Cancelled):
         study.predict("remote", [PLUS])
-    monkeypatch.setattr(sending, "keep", keep)
+    monkeypatch.setattr(sending.Sending, "keep", keep)
     assert set(study.sending("remote").answers(kept)) == set(kept)
     before = len(running.service.received)
     study.predict("remote", [PLUS])
@@ -285,6 +382,13 @@ def test_other_machines_are_not_asked_without_a_key(toml: Path, running: Running
     toml.write_text(toml.read_text().replace(running.address, "alphagenome.invalid:443"))
     with pytest.raises(GexvizError, match="needs the key of an account"):
         agreed(toml).predict("remote", [PLUS], reference=True)
+    assert gx.load(toml).sending("remote").sent().empty
+
+
+def test_a_keys_line_end_is_no_part_of_it(toml: Path, running: Running, monkeypatch) -> None:
+    monkeypatch.setenv(alphagenome_service.KEY, f"{SECRET}\n")
+    agreed(toml).predict("remote", [PLUS], reference=True)
+    assert running.service.received[0].metadata["x-goog-api-key"] == SECRET
 
 
 @pytest.mark.parametrize(
@@ -318,8 +422,13 @@ def test_requests_are_spread_over_the_minute_and_waiting_can_be_stopped() -> Non
         pace.wait(stop)
     assert 0.3 <= time.monotonic() - begin < 3
     stop.set()
-    with pytest.raises(Cancelled):
-        Pace(1).wait(stop)
+    hourly = Pace(1)
+    for _ in range(60):
+        with pytest.raises(Cancelled):
+            hourly.wait(stop)
+    begin = time.monotonic()
+    hourly.wait(threading.Event())
+    assert time.monotonic() - begin < 30, "what did not begin took turns"
 
 
 def test_on_the_command_line(toml: Path, running: Running) -> None:
@@ -330,6 +439,36 @@ def test_on_the_command_line(toml: Path, running: Running) -> None:
     assert gx.load(toml).sending("remote").agreed
     assert run(command_line, ["models", "consent", str(toml), "-m", "remote", "--withdraw"]).exit_code == 0
     assert not gx.load(toml).sending("remote").agreed and not running.service.received
+
+
+def test_what_changes_while_it_is_read_is_not_agreed_to(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed_late(question: str) -> str:
+        one_person_less(toml)
+        return "Small"
+
+    monkeypatch.setattr("typer.prompt", typed_late)
+    refused = CliRunner().invoke(command_line, ["models", "consent", str(toml), "-m", "remote"])
+    assert refused.exit_code == 1 and "has changed since it was read" in refused.output
+    assert not gx.load(toml).sending("remote").agreed
+
+
+def test_the_models_page_says_why_it_can_not_be_agreed_or_withdrawn(toml: Path, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Models.py").run()
+    app.text_input(key="agree_name_remote").set_value("Small").run()
+    one_person_less(toml)
+    app.button(key="agree_remote").click().run()
+    assert not app.exception and "has changed since it was read" in app.error[0].value
+    app.button(key="agree_remote").click().run()  # to what is shown by now
+    assert not app.error and gx.load(toml).sending("remote").agreed
+
+    def full(*args: object) -> None:
+        raise GexvizError("the log can't be written")
+
+    monkeypatch.setattr(sending, "_append", full)
+    app.button(key="withdraw_remote").click().run()
+    assert not app.exception and "can't be written" in app.error[0].value
+    assert gx.load(toml).sending("remote").agreed
 
 
 def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import torch
 
 pytest.importorskip("alphagenome_pytorch", reason="alphagenome-pytorch isn't installed (figures: docs/results.md)")
 from alphagenome_files import SIZES, TERM, TRACKS, make_network, write_alphagenome
-from alphagenome_pytorch.alphagenome import set_update_running_var
+from alphagenome_pytorch.alphagenome import Attention, set_update_running_var
 
 from gexviz.errors import GexvizError
 from gexviz.models.base import GeneLocus
@@ -90,6 +90,32 @@ def test_a_prediction_does_not_change_the_next(folder: Path) -> None:
     first = model.predict_sequences(one_hot(texts))
     np.testing.assert_array_equal(model.predict_sequences(one_hot(texts)), first)
     assert not isinstance(model, SendsSequence)
+
+
+class _OnGpu(torch.Tensor):
+    """Takes itself for a tensor on a GPU."""
+
+    is_cuda = True
+
+
+def test_attention_is_as_precise_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library would cast it to bfloat16 there, if it were not told otherwise."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    network = make_network(0)
+    attention = next(layer for layer in network.modules() if isinstance(layer, Attention))
+    x = torch.randn(1, 16, attention.to_qkv.in_features)
+    there = attention(x.as_subclass(_OnGpu)).detach().as_subclass(torch.Tensor)
+    torch.testing.assert_close(there, attention(x).detach(), atol=0, rtol=0)
+    monkeypatch.setattr("alphagenome_pytorch.alphagenome._ALLOW_NATIVE_BF16", True)
+    assert attention(x.as_subclass(_OnGpu)).dtype == torch.bfloat16
+
+
+def test_the_fingerprint_knows_the_tracks_strands(folder: Path, tmp_path: Path) -> None:
+    swapped = TRACKS.assign(strand=TRACKS["strand"].replace({"+": "-", "-": "+"}))
+    swapped.to_csv(tmp_path / "tracks.tsv", sep="\t", index=False)
+    one = opened(folder).fingerprint()
+    assert opened(folder).fingerprint() == one
+    assert opened(folder, targets=str(tmp_path / "tracks.tsv")).fingerprint() != one
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def opened(request, tmp_path_factory) -> Opened:
     made = make_contract_study(folder, options, model.spec.window, model.spec.anchor)
     study = gx.load(made.toml)
     if isinstance(model, SendsSequence):
-        study.sending("model").agree(study.name)
+        study.sending("model").agree(study.name, study.sending("model").offer.digest)
     reference = study.predict("model", reference=True).set_index("gene")["value"]
     return Opened(study, made, lambda seed: builder(folder, seed), study.predict("model"), reference)
 

@@ -106,12 +106,13 @@ def consent(
         sending.withdraw()
         out.print("withdrawn: nothing more is sent")
         return
-    for sentence in sending.offer.told():
+    offer = sending.offer
+    for sentence in offer.told():
         out.print(sentence, markup=False)
     if sending.agreed:
         out.print("This is agreed to.")
         return
-    sending.agree(typer.prompt("Type the study's name to agree") if confirm is None else confirm)
+    sending.agree(typer.prompt("Type the study's name to agree") if confirm is None else confirm, offer.digest)
     out.print("agreed, and on record")
 
 

@@ -6,17 +6,18 @@ import copy
 import hashlib
 import importlib
 import json
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gexviz.errors import GexvizError
+from gexviz.errors import Cancelled, GexvizError
 from gexviz.models.alphagenome_readout import AROUND_TSS, EXON_FLOOR, Spans, alphagenome_spec, spans_of
 from gexviz.models.base import GeneLocus, Model, ModelSpec
 from gexviz.models.options import AlphaGenomeOptions
+from gexviz.models.pacing import Stop
 from gexviz.models.remote import Answer, Destination, NoWayOut, Outbox
 
 SCHEMA = 1
@@ -95,11 +96,8 @@ class AlphaGenomeModel:
         known = dict(self._outbox.answers(set(keys)))
         waiting = {key: text for key, text in zip(keys, sequences, strict=True) if key not in known}
         if waiting:
-            self._outbox.require_agreement()
-            self._outbox.log(self._gene.id, len(waiting), len(waiting) * self._options.window)
-            for key, answer in self._ask(waiting):
-                self._outbox.keep(key, answer)
-                known[key] = answer
+            self._outbox.require_agreement(self._gene.id)
+            known |= self._ask(waiting)
         return np.array([self._number(known[key]) for key in keys], dtype=np.float64)
 
     def _key(self, sequence: str) -> str:
@@ -109,23 +107,39 @@ class AlphaGenomeModel:
         of = [SCHEMA, asked.address, asked.version, asked.output, asked.ontology, self._gene.strand, self._spans]
         return hashlib.blake2b(json.dumps(of).encode() + sequence.encode(), digest_size=16).hexdigest()
 
-    def _ask(self, waiting: Mapping[str, str]) -> Iterator[tuple[str, Answer]]:
-        """Ask the service, a few requests at a time; give answers as they come."""
-        stop = threading.Event()
-        with ThreadPoolExecutor(self._options.at_once) as pool:
-            futures = {pool.submit(self._answer, sequence, stop): key for key, sequence in waiting.items()}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            finally:
-                stop.set()
-                for future in futures:
-                    future.cancel()
+    def _ask(self, waiting: Mapping[str, str]) -> dict[str, Answer]:
+        """Ask the service, a few requests at a time; every answer is kept as it comes.
 
-    def _answer(self, sequence: str, stop: threading.Event) -> Answer:
+        After a failure nothing more is sent, and what is under way is waited for, as it was sent already. Who stops the
+        work doesn't wait: it is cancelled.
+        """
+        stop, futures = Stop(), {}
+        with ThreadPoolExecutor(self._options.at_once) as pool:
+            try:
+                futures = {key: pool.submit(self._answer, key, text, stop) for key, text in waiting.items()}
+                wait(futures.values())
+            finally:
+                stop.cancel()
+        failures = [failure for future in futures.values() if (failure := future.exception()) is not None]
+        if failures:
+            raise min(failures, key=lambda failure: isinstance(failure, Cancelled))  # what the others were stopped by
+        return {key: future.result() for key, future in futures.items()}
+
+    def _answer(self, key: str, sequence: str, stop: Stop) -> Answer:
+        """Ask for one sequence, and keep the answer; where that fails, have no other request begin."""
+        assert self._gene is not None
+        try:
+            note = partial(self._outbox.log, self._gene.id, len(sequence))
+            answer = self._means(self._service.coverage(sequence, stop, note))
+            self._outbox.keep(key, answer)
+        except BaseException:
+            stop.set()
+            raise
+        return answer
+
+    def _means(self, coverage: Any) -> Answer:
         """Mean coverage of the tracks of the gene's strand, and of those without one."""
         assert self._gene is not None
-        coverage = self._service.coverage(sequence, stop)
         where = np.concatenate([np.arange(*span) for span in self._spans])
         means = coverage.values[where].mean(axis=0, dtype=np.float64)
         tracks = zip(coverage.names, coverage.strands, means.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from alphagenome_pytorch import alphagenome as library
 from alphagenome_pytorch.alphagenome import AlphaGenome, Attention, set_update_running_var
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
@@ -26,6 +28,10 @@ _COLUMNS = ["name", "strand", "ontology_curie", "nonzero_mean"]
 _CLIP = 10.0  # above which training data were replaced by a square root
 _SQUASHED = 0.75  # the power that RNA-seq coverage was raised to before
 _HUMAN = 0
+
+# On a GPU the library casts attention and its rotary phases to bfloat16, whatever the weights' type: 8 bits round away
+# more than most variants do. This is its own switch, read in every forward.
+library._ALLOW_NATIVE_BF16 = False
 
 
 class AlphaGenomeConfig(BaseModel):
@@ -194,7 +200,11 @@ class AlphaGenomeHere(TorchSequenceModel):
     ) -> None:
         self._where = device_for(options.device)
         super().__init__(spec, network, batch_size=1, device=self._where)
-        self._options, self._readout, self._strands = options, network, strands
+        self._options, self._readout, self._strands = options, network, tuple(strands)
+
+    def fingerprint(self) -> dict[str, str]:
+        """As of every network, and of the tracks' strands, which choose among them at each gene."""
+        return super().fingerprint() | {"strands": hashlib.sha256(repr(self._strands).encode()).hexdigest()}
 
     def for_gene(self, gene: GeneLocus, exons: Sequence[tuple[int, int]]) -> TorchSequenceModel:
         """Give the model of one gene: its strand's tracks, or those without one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import grpc
@@ -13,8 +13,8 @@ import numpy as np
 from alphagenome import tensor_utils
 from alphagenome.protos.v1 import dna_model_pb2, dna_model_service_pb2, dna_model_service_pb2_grpc
 
-from gexviz.errors import GexvizError
-from gexviz.models.pacing import Pace, pause, waits
+from gexviz.errors import Cancelled, GexvizError
+from gexviz.models.pacing import Pace, Stop, pause, waits
 
 KEY = "ALPHA_GENOME_API_KEY"
 """The environment variable with the account's key, as the package ``alphagenome`` calls it."""
@@ -80,35 +80,43 @@ class Service:
         self._lock = threading.Lock()
         self._stub: Any = None
 
-    def coverage(self, sequence: str, stop: threading.Event) -> Coverage:
+    def coverage(self, sequence: str, stop: Stop, note: Callable[[], None]) -> Coverage:
         """Ask for the tracks of one sequence; again, where the service is busy.
 
         Parameters
         ----------
         sequence : str
             A, C, G, T, N.
-        stop : Event
+        stop : Stop
             Ends all waiting.
+        note : callable
+            Called before each request is sent.
 
         Raises
         ------
         GexvizError
             Without a key; if the service refuses, stays busy or gives something else.
         Cancelled
-            If `stop` is set.
+            If `stop` is set before it is sent, or cancels it.
         """
         key = self._key()
         for wait in (*waits(), None):
             self._pace.wait(stop)
+            note()
             try:
-                return _read(self._ask(sequence, key), len(sequence), self._request)
+                call = self._ask(sequence, key)
+                stop.reaches(call)
+                return _read(call, len(sequence), self._request)
             except grpc.RpcError as error:
+                if stop.is_set() and error.code() == grpc.StatusCode.CANCELLED:
+                    raise Cancelled from None
                 if wait is None or error.code() not in _BUSY:
                     raise _told(error, self._address, key) from None
                 pause(wait, stop)
         raise AssertionError("the last attempt returns or raises")
 
-    def _ask(self, sequence: str, key: str | None) -> Iterator[Any]:
+    def _ask(self, sequence: str, key: str | None) -> Any:
+        """Begin a request: its answers, which can be cancelled."""
         request = self._request
         kind, _, number = request.term.partition(":")
         message = dna_model_service_pb2.PredictSequenceRequest(
@@ -123,10 +131,7 @@ class Service:
             model_version=request.version,
         )
         metadata = () if key is None else (("x-goog-api-key", key),)
-        answers: Iterator[Any] = self._connected().PredictSequence(
-            iter([message]), metadata=metadata, timeout=_SECONDS
-        )
-        return answers
+        return self._connected().PredictSequence(iter([message]), metadata=metadata, timeout=_SECONDS)
 
     def _connected(self) -> Any:
         with self._lock:
@@ -140,7 +145,7 @@ class Service:
             return self._stub
 
     def _key(self) -> str | None:
-        key = os.environ.get(KEY)
+        key = os.environ.get(KEY, "").strip()
         if not key and not self._here:
             raise GexvizError(
                 "the AlphaGenome service needs the key of an account",

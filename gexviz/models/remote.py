@@ -40,12 +40,12 @@ class Destination(NamedTuple):
 class Outbox(Protocol):
     """The one way out of a study."""
 
-    def require_agreement(self) -> None:
-        """See that sending was agreed to; GexvizError if not."""
+    def require_agreement(self, gene: str) -> None:
+        """See that sending sequence around a gene was agreed to; GexvizError if not."""
         ...
 
-    def log(self, gene: str, sequences: int, bases: int) -> None:
-        """Take note of a batch, before it is sent."""
+    def log(self, gene: str, bases: int) -> None:
+        """Take note of a request, before it is sent."""
         ...
 
     def answers(self, keys: Iterable[str]) -> Mapping[str, Answer]:
@@ -53,7 +53,7 @@ class Outbox(Protocol):
         ...
 
     def keep(self, key: str, answer: Answer) -> None:
-        """Keep the answer to a request; on disk when this returns."""
+        """Keep the answer to a request, from any thread; on disk when this returns."""
         ...
 
 
@@ -81,17 +81,13 @@ class NoWayOut:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def require_agreement(self) -> None:
+    def require_agreement(self, gene: str) -> None:
         """Refuse."""
-        raise GexvizError(
-            f"{self._name} would send sequence to another machine, and belongs to no study that agreed to it",
-            expected="a model of a study: study.model(...)",
-            remedy="open it through its study; docs/privacy.md says what is sent",
-        )
+        raise self._refusal()
 
-    def log(self, gene: str, sequences: int, bases: int) -> None:
+    def log(self, gene: str, bases: int) -> None:
         """Refuse."""
-        self.require_agreement()
+        raise self._refusal()
 
     def answers(self, keys: Iterable[str]) -> Mapping[str, Answer]:
         """None are kept."""
@@ -99,4 +95,11 @@ class NoWayOut:
 
     def keep(self, key: str, answer: Answer) -> None:
         """Refuse."""
-        self.require_agreement()
+        raise self._refusal()
+
+    def _refusal(self) -> GexvizError:
+        return GexvizError(
+            f"{self._name} would send sequence to another machine, and belongs to no study that agreed to it",
+            expected="a model of a study: study.model(...)",
+            remedy="open it through its study; docs/privacy.md says what is sent",
+        )

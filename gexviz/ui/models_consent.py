@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
+from gexviz.errors import GexvizError
 from gexviz.models.remote import SendsSequence
-from gexviz.sending import Sending
+from gexviz.sending import Offer, Sending
 from gexviz.ui.frame import View
-from gexviz.ui.messages import plain
+from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import server_asked_for
+
+_FAILED = "consent_failed"
 
 
 def consent(view: View) -> None:
@@ -33,15 +39,31 @@ def _box(model: str, sending: Sending) -> None:
         if server_asked_for().login:  # its readers are not those who answer for these people
             st.caption(f"Who runs this server decides: gexviz models consent STUDY --model {plain(model)}")
         elif agreed:
-            st.button("Withdraw", key=f"withdraw_{model}", icon=":material/lock:", on_click=sending.withdraw)
+            st.button(
+                "Withdraw", key=f"withdraw_{model}", icon=":material/lock:",
+                on_click=partial(_tried, model, sending.withdraw),
+            )  # fmt: skip
         else:
-            _agreeing(model, sending, offer.study, offer.people)
+            _agreeing(model, sending, offer)
+        if (error := st.session_state.get(f"{_FAILED} {model}")) is not None:
+            error_block(error)
 
 
-def _agreeing(model: str, sending: Sending, study: str, people: int) -> None:
-    """The study's name, typed, and the button."""
-    typed = st.text_input("Type the study's name to agree", key=f"agree_name_{model}", placeholder=study, width=400)
+def _agreeing(model: str, sending: Sending, offer: Offer) -> None:
+    """The study's name, typed, and the button: it agrees to the offer that is shown."""
+    name = offer.study
+    typed = st.text_input("Type the study's name to agree", key=f"agree_name_{model}", placeholder=name, width=400)
     st.button(
-        f"Agree to sending the sequences of {people:,} people", key=f"agree_{model}", icon=":material/outgoing_mail:",
-        disabled=typed != study, on_click=sending.agree, args=(study,),
+        f"Agree to sending the sequences of {offer.people:,} people",
+        key=f"agree_{model}", icon=":material/outgoing_mail:", disabled=typed != name,
+        on_click=partial(_tried, model, sending.agree, name, offer.digest),
     )  # fmt: skip
+
+
+def _tried(model: str, act: Callable[..., None], *given: str) -> None:
+    """Agree or withdraw; why it could not be done stays on the page until it is tried again."""
+    st.session_state.pop(f"{_FAILED} {model}", None)
+    try:
+        act(*given)
+    except GexvizError as error:
+        st.session_state[f"{_FAILED} {model}"] = error
