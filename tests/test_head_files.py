@@ -7,12 +7,17 @@ import json
 import character_files
 import language_files
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from safetensors import safe_open
 from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_tensors
 
 from gexviz.errors import GexvizError
 from gexviz.models.language.head import AboutHead, Heads, read_heads, write_heads
 from gexviz.models.onehot import reverse_complement_one_hot
+from gexviz.models.out_of_fold import DIGEST, sidecar_of, write_out_of_fold
 from gexviz.models.registry import open_model
 
 DIM, ROWS = 5, 3
@@ -88,6 +93,44 @@ def test_tensors_that_do_not_go_together_are_refused(tmp_path, kind, name, chang
     assert str(path) in str(error.value)
 
 
+def test_numbers_that_numpy_does_not_have_are_refused(tmp_path):
+    path = tmp_path / "head.safetensors"
+    write_heads(path, heads_of("ridge"))
+    with safe_open(path, framework="pt") as file:
+        about, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_tensors({name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}, path, metadata=about)
+    with pytest.raises(GexvizError, match="no file of heads"):
+        read_heads(path)
+
+
+def test_a_head_of_another_width_is_refused(tmp_path):
+    keys = language_files.gpn(tmp_path, 0)
+    options = keys | {name: tmp_path / keys[name] for name in ("weights", "head")}
+    del options["family"]
+    heads = read_heads(options["head"])
+    heads.arrays["coefficients"] = heads.arrays["coefficients"][:, :-1]
+    write_heads(options["head"], heads)
+    model = open_model("m", "gpn", options)
+    with pytest.raises(GexvizError, match="embeddings of 15 numbers"):
+        model.predict_sequences(np.zeros((1, 4, model.spec.window), np.float32))
+
+
+@pytest.mark.parametrize("damage", ["other digest", "no parquet"])
+def test_what_to_do_about_a_heads_out_of_fold_predictions_is_to_train_a_head(tmp_path, damage):
+    keys = language_files.gpn(tmp_path, 0)
+    options = keys | {name: tmp_path / keys[name] for name in ("weights", "head")}
+    del options["family"]
+    heads = read_heads(options["head"])
+    about = heads.about.model_copy(update={"across": "people"})
+    write_heads(options["head"], Heads(about, heads.arrays))
+    if damage == "no parquet":
+        sidecar_of(options["head"]).write_text("no parquet")
+    else:
+        write_out_of_fold(sidecar_of(options["head"]), pd.DataFrame({"P1": [0.5]}, index=["G1"]), {DIGEST: "other"})
+    with pytest.raises(GexvizError, match="gexviz train head"):
+        open_model("m", "gpn", options)
+
+
 @pytest.mark.parametrize(("kind", "segments"), [("attention", None), ("attention", 65), ("mlp", 4)])
 def test_segments_are_those_of_attention(kind, segments):
     with pytest.raises(ValueError, match="segments"):
@@ -102,6 +145,7 @@ def test_parts_in_order_are_not_the_same_on_both_strands(tmp_path, kind, strand)
     head = language_files.write_head(tmp_path / "kind.safetensors", "caduceus", options, 0, kind=kind)
     model = open_model("m", "caduceus", options | {"head": head})
     assert model.spec.strand == strand
+    assert model.embedding_digest == read_heads(head).about.embedding  # so that a head trained from it can be opened
     letters = np.random.default_rng(1).integers(4, size=model.spec.window)
     x = np.eye(4, dtype=np.float32)[letters].T[None]
     here, there = model.predict_sequences(x)[0], model.predict_sequences(reverse_complement_one_hot(x))[0]

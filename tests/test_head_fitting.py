@@ -147,6 +147,16 @@ def test_what_does_not_vary_and_constant_expression_are_no_trouble():
     np.testing.assert_allclose(predict(head, bags, HeadSettings(method="mlp")), 2.5)
 
 
+@pytest.mark.parametrize(("method", "shape"), [("mlp", (DIM,)), ("attention", (SEGMENTS, DIM))])
+def test_rounding_errors_are_measured_by_each_dimensions_own_size(method, shape):
+    bags = singles(np.random.default_rng(12), *shape)
+    bags.embeddings[..., 0] *= 1e8
+    bags.embeddings[..., 1] += 1e8  # float32 keeps no spread of 1 beside it
+    head = fit_networks(method, bags, np.arange(ROWS, dtype=float), NetworkSettings(steps=1), seed=0)
+    precision = head["precision"]
+    assert (precision[..., 1] == 0).all() and (np.delete(precision, 1, axis=-1) > 0).all()
+
+
 def test_fitting_can_be_stopped():
     told = []
 

@@ -377,7 +377,16 @@ def test_the_command_trains_a_network(folder, network_across_genes):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"method": "forest"}, {"segments": 65}, {"segments": 1}, {"networks": 1}, {"units": 0}, {"folds": 1}]
+    "changes",
+    [
+        {"folds": 13, "across": "people"},
+        {"method": "forest"},
+        {"segments": 65},
+        {"segments": 1},
+        {"networks": 1},
+        {"units": 0},
+        {"folds": 1},
+    ],
 )
 def test_settings_that_cannot_be_used_are_refused_by_name(changes):
     with pytest.raises(GexvizError, match=next(iter(changes))):

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from gexviz.analysis.linear import NestedTraining, gene_seed, train_nested, train_predictors
 from gexviz.errors import GexvizError
-from gexviz.heads.embeddings import stored_bags
+from gexviz.heads.embeddings import embedding_run, keys_of, stored_bags
 from gexviz.heads.fitting import fit_head, in_words, predict, stacked
 from gexviz.heads.settings import HeadSettings
 from gexviz.models.base import GeneLocus
@@ -56,7 +56,8 @@ def fit_across_people(
     GexvizError
         If no gene could be trained.
     """
-    tasks = [Task(f"head of {gene.name}", fit_gene, (study, model, gene, settings)) for gene in loci]
+    keys = keys_of(embedding_run(study, model, settings), loci)
+    tasks = [Task(f"head of {gene.name}", fit_gene, (study, model, gene, settings, keys[gene.id])) for gene in loci]
     made = {task.args[2].id: found for task, found in run(tasks, *run_by)}
     told = {g.id: _told(made[g.id]) for g in loci}
     trained = {g.id: made[g.id] for g in loci if made[g.id].reason is None}
@@ -81,9 +82,9 @@ def fit_across_people(
     )
 
 
-def fit_gene(study: Study, model: str, gene: GeneLocus, settings: HeadSettings) -> NestedTraining:
-    """Fit one gene's head: the task that :func:`fit_across_people` runs."""
-    bags = stored_bags(study, model, [gene.id], settings)[gene.id]
+def fit_gene(study: Study, model: str, gene: GeneLocus, settings: HeadSettings, key: str) -> NestedTraining:
+    """Fit one gene's head, on embeddings of a key: the task that :func:`fit_across_people` runs."""
+    bags = stored_bags(study, model, {gene.id: key}, settings)[gene.id]
     covariates = study.cohort.covariates
     design = None if covariates is None else covariates.to_numpy(np.float64)
     means = bags.means().reshape(len(bags.members), -1)

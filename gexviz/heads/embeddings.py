@@ -35,7 +35,7 @@ def embed_genes(
 ) -> None:
     """Make the embeddings of genes that aren't there yet."""
     wanted = embedding_run(study, model, settings)
-    kind, keys = kind_of(settings), {g.id: _key(wanted, g) for g in loci}
+    kind, keys = kind_of(settings), keys_of(wanted, loci)
     stored = study.results.keys(kind, model, list(keys))
     tasks = [
         Task(g.id, embed_locus, (study, model, g, settings)) for g in loci if stored.get(g.id, ("",))[0] != keys[g.id]
@@ -47,7 +47,7 @@ def embed_genes(
 def embed_locus(study: Study, model: str, gene: GeneLocus, settings: HeadSettings) -> Record:
     """Embed one gene's reference sequence, or its people's: the task that :func:`embed_genes` runs."""
     opened = language_model(study, model)
-    key = _key(embedding_run(study, model, settings), gene)
+    key = keys_of(embedding_run(study, model, settings), [gene])[gene.id]
     if settings.across == "genes":
         sequences = reference_sequence(study.cohort.reference, study.window(model, gene))[None]
         return Record(gene.id, key, None, {}, _embedded(opened, sequences, settings.parts))
@@ -56,10 +56,25 @@ def embed_locus(study: Study, model: str, gene: GeneLocus, settings: HeadSetting
     return Record(gene.id, key, None, facts, _embedded(opened, haplotypes.sequences, settings.parts))
 
 
-def stored_bags(study: Study, model: str, genes: Sequence[str], settings: HeadSettings) -> Mapping[str, Bags]:
-    """Genes' stored embeddings: rows are the reference alone, or people."""
-    found = study.results.records(kind_of(settings), model, genes)
-    return {r.gene: _bags(r.numbers, r.facts.get("copies", [[0]])) for r in found if r.numbers is not None}
+def stored_bags(study: Study, model: str, keys: Mapping[str, str], settings: HeadSettings) -> Mapping[str, Bags]:
+    """Genes' stored embeddings, by the keys that they must have: rows are the reference alone, or people.
+
+    Raises
+    ------
+    GexvizError
+        If they aren't there any more: another training has stored its own in their place.
+    """
+    found = [r for r in study.results.records(kind_of(settings), model, list(keys)) if r.key == keys[r.gene]]
+    bags = {r.gene: _bags(r.numbers, r.facts.get("copies", [[0]])) for r in found if r.numbers is not None}
+    gone = [gene for gene in keys if gene not in bags]
+    if gone:
+        raise GexvizError(
+            f"embeddings of {len(gone):,} of {len(keys):,} genes are no longer those of this training",
+            file=study.results.path,
+            expected="one training of a model's heads at a time in a results folder",
+            remedy="train again when the other is done, or give another results folder",
+        )
+    return bags
 
 
 def embedding_run(study: Study, model: str, settings: HeadSettings) -> Run:
@@ -73,6 +88,11 @@ def embedding_run(study: Study, model: str, settings: HeadSettings) -> Run:
     policy = study.config.cohort
     inputs |= study.digests("genotypes") | {"missing calls": policy.missing, "unphased calls": policy.unphased}
     return Run(inputs, tuple(study.samples.index))
+
+
+def keys_of(wanted: Run, loci: Sequence[GeneLocus]) -> dict[str, str]:
+    """Genes' keys: hashes of everything that each one's embeddings depend on."""
+    return {g.id: digest_of(wanted.digest, g.id, g.contig, g.tss, g.strand) for g in loci}
 
 
 def kind_of(settings: HeadSettings) -> str:
@@ -113,7 +133,3 @@ def _bags(numbers: np.ndarray, copies: Sequence[Sequence[int]]) -> Bags:
     members = index[:, :, None] * strands + np.arange(strands)
     members = np.where(index[:, :, None] < 0, -1, members)
     return Bags(numbers.reshape(-1, *numbers.shape[2:]), members.reshape(len(index), -1))
-
-
-def _key(wanted: Run, gene: GeneLocus) -> str:
-    return digest_of(wanted.digest, gene.id, gene.contig, gene.tss, gene.strand)

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from gexviz.analysis.linear_methods import fit
+from gexviz.analysis.settings import LinearSettings
 from gexviz.heads.settings import HeadSettings
 from gexviz.models.language.head_fitting import Bags, NetworkSettings, fit_networks, predict_rows
 from gexviz.models.language.head_networks import build_head
 from gexviz.tasks import Progress
+
+_RIDGE = LinearSettings(method="ridge")
 
 
 def fit_head(
@@ -34,7 +37,7 @@ def fit_head(
         Its tensors, by name.
     """
     if settings.method == "ridge":
-        found = fit(bags.means(), y, np.zeros(len(y), int), settings.linear)
+        found = fit(bags.means(), y, np.zeros(len(y), int), _RIDGE)
         return {"coefficients": found.coef, "intercepts": np.array(found.intercept)}
     networks = NetworkSettings(networks=settings.networks, units=settings.units)
     return fit_networks(settings.method, bags, y, networks, seed, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from gexviz.analysis.settings import LinearSettings
+from gexviz.analysis.settings import MIN_TEST_PEOPLE, LinearSettings
 from gexviz.errors import GexvizError
 from gexviz.models.language.head import MOST_SEGMENTS, Across, HeadMethod
 
@@ -22,9 +22,9 @@ class HeadSettings:
         window, by attention, then linear. All on standardised embeddings.
     across : {"genes", "people"}
     folds : int
-        Of genes or of people.
+        Of genes, stretches of the genome; or of people, drawn at random.
     seed : int
-        Of the folds, of the parts that networks leave out, and of the first weights of ``mlp``.
+        Of the folds of people, of the parts that networks leave out, and of the first weights of ``mlp``.
     min_people : int
         Across people: genes with expression of fewer aren't trained.
     segments : int
@@ -46,10 +46,12 @@ class HeadSettings:
     units: int = 32
 
     def __post_init__(self) -> None:
+        most = self.min_people // MIN_TEST_PEOPLE
         checks = [
             ("method", self.method in get_args(HeadMethod), ", ".join(get_args(HeadMethod))),
             ("across", self.across in get_args(Across), "genes or people"),
             ("folds", self.folds >= 2, "2 or more"),
+            ("folds", self.across == "genes" or self.folds <= most, f"2 to {most} across people"),
             ("seed", self.seed >= 0, "0 or more"),
             ("segments", 2 <= self.segments <= MOST_SEGMENTS, f"2 to {MOST_SEGMENTS}"),
             ("networks", 2 <= self.networks <= 10, "2 to 10"),
@@ -66,5 +68,5 @@ class HeadSettings:
 
     @property
     def linear(self) -> LinearSettings:
-        """The same, as settings of linear training."""
+        """The same across people, as settings of linear training."""
         return LinearSettings(method="ridge", outer_folds=self.folds, seed=self.seed, min_people=self.min_people)

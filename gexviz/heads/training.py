@@ -34,8 +34,9 @@ class TrainedHead(NamedTuple):
     out_of_fold : Path or None
         Of heads across people.
     genes : DataFrame
-        Index gene: ``reason`` (None if trained), and ``fold``, ``observed``, ``held_out`` (across genes: mean
-        expression and its prediction by the head that did not see the gene) or ``people``, ``rho_avg``,
+        Index gene: ``reason`` (None if trained), and ``fold``, ``beside``, ``observed``, ``held_out`` (across genes:
+        other genes that the fold's head was not trained on, as their windows share bases with the fold's; mean
+        expression, and its prediction by the head that saw neither the gene nor them) or ``people``, ``rho_avg``,
         ``zscore_pval`` (across people).
     """
 
@@ -55,7 +56,11 @@ class TrainedHead(NamedTuple):
         across_genes = self.out_of_fold is None
         what = f"r = {self.held_out_r:.3f} of held-out genes" if across_genes else f"mean r = {self.held_out_r:.3f}"
         lines = [f"{self.head}: trained on {trained:,} genes, {what}"]
-        lines += [] if across_genes else [f"{self.out_of_fold}: out-of-fold predictions of people"]
+        if across_genes:
+            beside = f"{int(self.genes['beside'].max()):,} at most"
+            lines += [f"genes whose windows share bases with those held out were not trained on ({beside})"]
+        else:
+            lines += [f"{self.out_of_fold}: out-of-fold predictions of people"]
         refused = self.genes[~self.genes["reason"].isna()]
         lines += [f"{len(rows):,} genes not trained: {reason}" for reason, rows in refused.groupby("reason")]
         return "\n".join([*lines, f'to use it, write in the model\'s section: head = "{self.head.name}"'])

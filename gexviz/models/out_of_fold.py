@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,15 +52,18 @@ class OutOfFoldFile:
     Parameters
     ----------
     path : Path
+    remedy : str, optional
+        What people are told to do about a file that can't be read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, remedy: str = REMEDY) -> None:
         self.path = path
+        self._remedy = remedy
         self._reading = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the path: locks don't cross processes."""
-        return type(self), (self.path,)
+        return partial(type(self), remedy=self._remedy), (self.path,)
 
     def of(self, gene: GeneLocus) -> pd.Series | None:
         """Out-of-fold predictions of a gene.
@@ -89,7 +92,7 @@ class OutOfFoldFile:
 
     @cached_property
     def _whole(self) -> OutOfFold:
-        return read_out_of_fold(self.path)
+        return read_out_of_fold(self.path, remedy=self._remedy)
 
     @cached_property
     def _numbers(self) -> np.ndarray:
@@ -107,7 +110,7 @@ def sidecar_of(weights: str | Path) -> Path:
     return weights.with_name(f"{weights.stem}.out_of_fold.parquet")
 
 
-def check_pair(weights: Path, left_out: Path) -> None:
+def check_pair(weights: Path, left_out: Path, *, remedy: str = REMEDY) -> None:
     """See that out-of-fold predictions belong to a file of weights.
 
     Raises
@@ -115,13 +118,13 @@ def check_pair(weights: Path, left_out: Path) -> None:
     GexvizError
         If they say that they belong to others.
     """
-    wanted = read_about(left_out)["metadata"].get(DIGEST)
+    wanted = read_about(left_out, remedy=remedy)["metadata"].get(DIGEST)
     if wanted is not None and wanted != file_digest(weights):
         raise GexvizError(
             f"these out-of-fold predictions belong to other weights than {weights.name}",
             file=left_out,
             expected="the two files that one training wrote",
-            remedy=REMEDY,
+            remedy=remedy,
         )
 
 
@@ -164,12 +167,14 @@ def write_out_of_fold(
         pq.write_table(table, draft)
 
 
-def read_out_of_fold(path: str | Path) -> OutOfFold:
+def read_out_of_fold(path: str | Path, *, remedy: str = REMEDY) -> OutOfFold:
     """Read a file that :func:`write_out_of_fold` wrote.
 
     Parameters
     ----------
     path : path
+    remedy : str, optional
+        What people are told to do about a file that can't be read.
 
     Returns
     -------
@@ -180,12 +185,12 @@ def read_out_of_fold(path: str | Path) -> OutOfFold:
     GexvizError
         For a file that isn't one.
     """
-    about = read_about(path)
+    about = read_about(path, remedy=remedy)
     samples = about["samples"]
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
-        raise _not_ours(path, f"it can't be read: {error}") from None
+        raise _not_ours(path, f"it can't be read: {error}", remedy) from None
     genes = pd.Index(table.column(_GENE).to_pylist(), name="gene", dtype="object")
     values = pd.DataFrame(
         {sample: table.column(sample).to_numpy() for sample in samples}, index=genes, columns=samples, dtype=np.float32
@@ -197,12 +202,14 @@ def read_out_of_fold(path: str | Path) -> OutOfFold:
     return OutOfFold(values, folds, about["metadata"])
 
 
-def read_about(path: str | Path) -> dict[str, Any]:
+def read_about(path: str | Path, *, remedy: str = REMEDY) -> dict[str, Any]:
     """Read what such a file says of itself (``samples``, ``metadata``) without its numbers.
 
     Parameters
     ----------
     path : path
+    remedy : str, optional
+        What people are told to do about a file that can't be read.
 
     Returns
     -------
@@ -216,17 +223,17 @@ def read_about(path: str | Path) -> dict[str, Any]:
     try:
         schema = pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        raise _not_ours(path, f"it can't be read: {error}") from None
+        raise _not_ours(path, f"it can't be read: {error}", remedy) from None
     about: dict[str, Any] = json.loads((schema.metadata or {}).get(_KEY, b"{}"))
     if about.get("format") != _FORMAT or not {_GENE, *about["samples"]} <= set(schema.names):
-        raise _not_ours(path, "it has another layout")
+        raise _not_ours(path, "it has another layout", remedy)
     return about
 
 
-def _not_ours(path: str | Path, why: str) -> GexvizError:
+def _not_ours(path: str | Path, why: str, remedy: str) -> GexvizError:
     return GexvizError(
         f"this is no file of out-of-fold predictions: {why}",
         file=path,
-        expected="the .out_of_fold.parquet that `gexviz train linear` writes beside the weights",
-        remedy=REMEDY,
+        expected="the .out_of_fold.parquet that training writes beside the weights",
+        remedy=remedy,
     )

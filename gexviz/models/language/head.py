@@ -121,6 +121,12 @@ class Heads:
         row = self.about.rows.get(gene, self._plain.get(unversioned_id(gene), self.about.others))
         return None if row is None else {name: array[row] for name, array in self.arrays.items()}
 
+    @property
+    def width(self) -> int:
+        """Numbers of the embeddings that they read."""
+        width: int = next(iter(self.arrays.values())).shape[-1]
+        return width
+
     @cached_property
     def _plain(self) -> dict[str, int]:
         return {unversioned_id(gene): row for gene, row in self.about.rows.items()}
@@ -155,6 +161,8 @@ def read_heads(path: Path) -> Heads:
         raise _not_heads(path, error.errors()[0]["msg"]) from None
     except (SafetensorError, OSError) as error:
         raise _not_heads(path, str(error)) from None
+    except (TypeError, AttributeError) as error:  # a kind of number that numpy does not have
+        raise _not_heads(path, f"its numbers can't be read: {error}") from None
     _check(path, about, arrays)
     return Heads(about, arrays)
 

@@ -20,7 +20,7 @@ from gexviz.tasks import Progress
 
 _RATE = 0.05  # of descent, over the root of what each network reads
 _EVERY = 10  # steps between two calls of progress
-_CONSTANT = 1e-6  # of the largest value: a spread below it is rounding error
+_CONSTANT = 1e-6  # of a dimension's largest value: a spread below it is rounding error
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,14 @@ class Bags(NamedTuple):
 
     def means(self) -> np.ndarray:
         """Mean embedding of each row, float64 (rows, ...); NaN for a row of none."""
-        axes = (..., *[None] * (self.embeddings.ndim - 1))
-        there = self.members >= 0
-        total = np.where(there[axes], self.embeddings.astype(np.float64)[self.members], 0).sum(axis=1)
+        total = np.zeros((len(self.members), *self.embeddings.shape[1:]))
+        for sequences in self.members.T:
+            there = sequences >= 0
+            total[there] += self.embeddings[sequences[there]]
+        count = (self.members >= 0).sum(axis=1)
         with np.errstate(invalid="ignore"):
-            return np.asarray(total / there.sum(axis=1)[axes])
+            total /= count[(..., *[None] * (total.ndim - 1))]
+        return total
 
 
 def predict_rows(network: nn.Module, bags: Bags) -> np.ndarray:
@@ -129,7 +132,8 @@ def _first(kind: str, embeddings: np.ndarray, settings: NetworkSettings, rng: np
     count, wide = np.maximum(there.sum(axis=0), 1), embeddings.astype(np.float64)
     centre = wide.sum(axis=0) / count
     scale = np.sqrt((np.where(there, wide - centre, 0) ** 2).sum(axis=0) / count)
-    precision = np.divide(1, scale, out=np.zeros_like(scale), where=scale > _CONSTANT * np.abs(wide).max())
+    varies = scale > _CONSTANT * np.abs(wide).max(axis=0)
+    precision = np.divide(1, scale, out=np.zeros_like(scale), where=varies)
     standard = torch.from_numpy(centre), torch.from_numpy(precision)
     number, dim = settings.networks, embeddings.shape[-1]
     if kind == "attention":

@@ -178,12 +178,13 @@ class LanguageModel:
         self.embedder = embedder
         self.heads = heads
         self._anchor = spec.anchor
+        self._strand = spec.strand  # as it is embedded: a head that reads parts in order has another
         self._gene: str = ""
 
     @property
     def embedding_digest(self) -> str:
         """Hash of everything that an embedding depends on, besides the sequence."""
-        told = (self.embedder.digest, self.spec.window, self.spec.anchor, self.spec.strand)
+        told = (self.embedder.digest, self.spec.window, self.spec.anchor, self._strand)
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def unavailable(self, gene: GeneLocus) -> str | None:
@@ -253,8 +254,14 @@ class LanguageModel:
         """
         if onehot.ndim != 3 or onehot.shape[1:] != (4, self.spec.window):
             raise ValueError(f"{self.spec.name} takes (batch, 4, {self.spec.window}), not {onehot.shape}")
-        head = self._head
+        head, heads = self._head, self.heads
         embedded = self.embedder.embed(onehot, self._anchor, self._segments)
+        if heads is not None and heads.width != embedded.shape[-1]:
+            raise GexvizError(
+                f"the head of {self.spec.name} reads embeddings of {heads.width:,} numbers",
+                expected=f"{embedded.shape[-1]:,}, as the network gives",
+                remedy=REMEDY,
+            )
         with torch.inference_mode():
             predicted: np.ndarray = head(torch.from_numpy(embedded)).numpy()
         return predicted
@@ -365,15 +372,17 @@ def with_head(
     across, segments = heads.about.across, heads.about.segments
     read = f"means of the last layer over {segments} equal parts of the window" if segments else spec.readout
     in_order = segments and spec.strand == "equivariant"  # parts of the window come the other way round
-    spec = replace(
+    if across == "genes":
+        model = across_genes(spec, embedder, heads)
+    else:
+        left_out = left_out or sidecar_of(head)
+        check_pair(head, left_out, remedy=REMEDY)
+        model = across_people(spec, embedder, heads, OutOfFoldFile(left_out, remedy=REMEDY))
+    model.spec = replace(
         spec,
         strand="none" if in_order else spec.strand,
         scale=heads.about.scale,
         readout=f"{heads.about.method}, on {read}",
         trained_on_cohort=across == "people",
     )
-    if across == "genes":
-        return across_genes(spec, embedder, heads)
-    left_out = left_out or sidecar_of(head)
-    check_pair(head, left_out)
-    return across_people(spec, embedder, heads, OutOfFoldFile(left_out))
+    return model
