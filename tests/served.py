@@ -104,7 +104,7 @@ def free_port() -> int:
 
 
 def _until_healthy(server: subprocess.Popen, address: str) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while time.monotonic() < end:
         if server.poll() is not None:
             raise RuntimeError(f"the server stopped with {server.returncode}")
@@ -113,7 +113,7 @@ def _until_healthy(server: subprocess.Popen, address: str) -> None:
                 return
         except OSError:
             time.sleep(0.1)
-    raise RuntimeError("the server did not start in a minute")
+    raise RuntimeError("the server did not start in three minutes")
 
 
 def watch(page: Page) -> list[str]:

@@ -44,7 +44,7 @@ def texts(app: AppTest) -> str:
 
 def until_quiet(app: AppTest) -> AppTest:
     """Run a page until no job of the server is active."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while any(job.active for job in opening.all_jobs().all()):
         assert time.monotonic() < end, "jobs did not end"
         time.sleep(0.05)

@@ -125,13 +125,13 @@ def test_two_haplotypes_are_compared_without_a_trace_in_the_url(address: str, st
         box.press_sequentially(who)
         page.get_by_role("option", name=re.compile(who)).click()
         until_idle(page)
-    page.wait_for_function(DRAWN, arg="second person", timeout=20_000)
+    page.wait_for_function(DRAWN, arg="second person", timeout=90_000)
     assert one not in page.url and other not in page.url
     page.get_by_role("link", name="Overview").click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     assert one not in page.url
     page.get_by_role("link", name="Locus").click()
-    page.wait_for_function(DRAWN, arg="second person", timeout=20_000)  # kept in the session
+    page.wait_for_function(DRAWN, arg="second person", timeout=90_000)  # kept in the session
 
 
 def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_path: Path) -> None:
@@ -151,12 +151,12 @@ def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_p
         expect(job.or_(asked)).to_be_visible(timeout=60_000)
         if asked.is_visible():
             asked.click()
-            expect(job).to_be_visible(timeout=30_000)
+            expect(job).to_be_visible(timeout=90_000)
         page.get_by_role("button", name="Cancel").first.click()
-        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_be_visible(timeout=30_000)
-        page.wait_for_function(DRAWN, arg="Variants", timeout=30_000)  # what is there is shown
+        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_be_visible(timeout=90_000)
+        page.wait_for_function(DRAWN, arg="Variants", timeout=90_000)  # what is there is shown
         page.get_by_role("button", name="Run again").first.click()  # and is not stopped for taking long
-        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_have_count(0, timeout=30_000)
+        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_have_count(0, timeout=90_000)
         page.get_by_role("link", name="Data").click()
         expect(page.get_by_text("Checks", exact=True)).to_be_visible()
         study = gx.load(toml)

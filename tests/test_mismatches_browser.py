@@ -69,7 +69,7 @@ def test_a_click_on_a_point_opens_its_evidence(page: Page, found: Mismatches) ->
     until_idle(page)
     row = drawn[(drawn["gene"] == gene) & (drawn["variant"] == variant)].iloc[0]
     assert variant.replace(":", "%3A") in page.url or variant in page.url
-    expect(page.get_by_text(row["sentence"])).to_be_visible(timeout=20_000)
+    expect(page.get_by_text(row["sentence"])).to_be_visible(timeout=90_000)
     expect(page.get_by_text(found.genes.at[gene, "sentence"])).to_be_visible()
 
 

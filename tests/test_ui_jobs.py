@@ -11,7 +11,7 @@ from gexviz.errors import GexvizError
 from gexviz.ui.jobs import Job, Jobs, clock
 
 
-def until(condition, seconds: float = 5.0) -> None:
+def until(condition, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
