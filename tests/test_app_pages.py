@@ -43,12 +43,17 @@ def texts(app: AppTest) -> str:
 
 
 def until_quiet(app: AppTest) -> AppTest:
-    """Run a page until no job of the server is active."""
+    """Run a page until no job of the server is active, and a run begins no other."""
     end = time.monotonic() + 180
-    while any(job.active for job in opening.all_jobs().all()):
-        assert time.monotonic() < end, "jobs did not end"
-        time.sleep(0.05)
-    return app.run()
+    while True:
+        while any(job.active for job in opening.all_jobs().all()):
+            assert time.monotonic() < end, "jobs did not end"
+            time.sleep(0.05)
+        before = set(map(id, opening.all_jobs().all()))
+        app = app.run()
+        if set(map(id, opening.all_jobs().all())) <= before:
+            return app
+        assert time.monotonic() < end, "every run begins a job"
 
 
 @pytest.mark.parametrize("page", PAGES)
