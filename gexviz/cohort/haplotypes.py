@@ -119,8 +119,8 @@ def build_haplotypes(
     """Make the distinct haplotype sequences of a window, for all samples at once.
 
     Every sequence has the window's length. Indels move the window's ends, not its anchor: the TSS base stays at
-    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS base
-    itself is deleted, the base before it on the reference takes its place.
+    ``window.anchor``, and what a deletion takes away is filled up from further along the same haplotype. If the TSS
+    base itself is deleted, the base before it on the reference takes its place.
 
     Parameters
     ----------
