@@ -11,7 +11,7 @@ from playwright import sync_api
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
-sync_api.expect.set_options(timeout=30_000)
+sync_api.expect.set_options(timeout=90_000)
 
 _IN_CI = bool(os.environ.get("CI"))
 _SOFTWARE_GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]

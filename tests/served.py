@@ -93,7 +93,7 @@ def running(
             yield Server(address, server.pid)
         finally:
             server.terminate()
-            server.wait(timeout=20)
+            server.wait(timeout=90)
 
 
 def free_port() -> int:
@@ -141,6 +141,7 @@ def visiting(browser: Browser, **settings: Any) -> Iterator[Page]:
     """
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 1600}} | settings)
     page = context.new_page()
+    page.set_default_timeout(180_000)  # a busy machine is no failure
     leaving = watch(page)
     yield page
     context.close()

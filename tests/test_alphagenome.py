@@ -454,7 +454,7 @@ def test_what_changes_while_it_is_read_is_not_agreed_to(toml: Path, monkeypatch:
 
 def test_the_models_page_says_why_it_can_not_be_agreed_or_withdrawn(toml: Path, monkeypatch) -> None:
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Models.py").run()
+    app = AppTest.from_file(APP, default_timeout=180).switch_page("pages/Models.py").run()
     app.text_input(key="agree_name_remote").set_value("Small").run()
     one_person_less(toml)
     app.button(key="agree_remote").click().run()
@@ -473,7 +473,7 @@ def test_the_models_page_says_why_it_can_not_be_agreed_or_withdrawn(toml: Path, 
 
 def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Models.py").run()
+    app = AppTest.from_file(APP, default_timeout=180).switch_page("pages/Models.py").run()
     assert not app.exception and "5 people of Small" in "".join(text.value for text in app.markdown)
     assert app.button(key="agree_remote").disabled
     app.text_input(key="agree_name_remote").set_value("Small").run()
@@ -488,7 +488,7 @@ def test_on_the_models_page(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_pages_that_begin_work_by_themselves_say_why_they_can_not(toml: Path, running: Running, monkeypatch) -> None:
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/Locus.py")
+    app = AppTest.from_file(APP, default_timeout=180).switch_page("pages/Locus.py")
     app.query_params.update({"gene": PLUS, "model": "remote"})
     until = time.monotonic() + 90
     while not app.run().error and time.monotonic() < until:

@@ -42,7 +42,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def visit(page: Page, url: str, charts: int) -> None:
     page.goto(url)
-    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=60_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=180_000)
     until_idle(page)
 
 
@@ -79,7 +79,7 @@ def test_a_deep_link_works_on_a_cold_server(study: Path, page: Page, name: str, 
 def test_navigation_keeps_the_selection(address: str, page: Page) -> None:
     visit(page, f"{address}/Gene?gene=GENE2&model=linear", 4)
     page.get_by_role("link", name="Overview").click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=60_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=180_000)
     assert "gene=ENSG00000000002.1" in page.url and "model=linear" in page.url
     page.get_by_role("link", name="Gene", exact=True).click()
     expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible()
@@ -234,5 +234,5 @@ def test_a_job_survives_a_change_of_page(tmp_path: Path, page: Page) -> None:
 def test_the_demo_s_first_page_is_its_overview(page: Page, tmp_path: Path) -> None:
     with serve("--results", str(tmp_path)) as running:
         page.goto(running)
-        expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=60_000)
-        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)
+        expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=180_000)
+        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=180_000)

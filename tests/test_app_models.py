@@ -21,7 +21,7 @@ def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shown(toml: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
-    return AppTest.from_file(APP, default_timeout=60).switch_page("pages/Models.py").run()
+    return AppTest.from_file(APP, default_timeout=180).switch_page("pages/Models.py").run()
 
 
 def test_all_models_are_listed_with_what_opens_first(toml: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_click_on_a_row_tells_all_of_a_model(address: str, browser: Browser) -
     with visiting(browser, viewport={"width": 1440, "height": 1200}) as page:
         page.goto(f"{address}/Models")
         grid = page.locator("[data-testid=stDataFrame]")
-        expect(grid).to_be_visible(timeout=60_000)
+        expect(grid).to_be_visible(timeout=180_000)
         area = grid.bounding_box()
         assert area
         xpresso = [family for family, model in zoo().items() if model.status == "opens"].index("xpresso")

@@ -29,7 +29,7 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(toml: Path, monkeypatch: pytest.MonkeyPatch, page: str, **query: str) -> AppTest:
     """A page of a study, run once."""
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(toml)])
-    app = AppTest.from_file(APP, default_timeout=60)
+    app = AppTest.from_file(APP, default_timeout=180)
     app.switch_page(f"pages/{page}.py")
     for key, value in query.items():
         app.query_params[key] = value
@@ -68,7 +68,7 @@ def test_every_page_shows_without_an_error(predicted: Path, monkeypatch: pytest.
 
 def test_the_front_door_is_the_overview(predicted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["app.py", "--study", str(predicted)])
-    app = AppTest.from_file(APP, default_timeout=60).run()
+    app = AppTest.from_file(APP, default_timeout=180).run()
     assert len(app.get("plotly_chart")) == 3
     assert "6 genes" in texts(app)
 

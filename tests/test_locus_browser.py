@@ -56,7 +56,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def visit(page: Page, url: str, track: str = "In-silico mutagenesis") -> None:
     page.goto(url)
-    page.wait_for_function(DRAWN, arg=track, timeout=60_000)
+    page.wait_for_function(DRAWN, arg=track, timeout=180_000)
     until_idle(page)
 
 
@@ -127,13 +127,13 @@ def test_two_haplotypes_are_compared_without_a_trace_in_the_url(address: str, st
         box.press_sequentially(who)
         page.get_by_role("option", name=re.compile(who)).click()
         until_idle(page)
-    page.wait_for_function(DRAWN, arg="second person", timeout=90_000)
+    page.wait_for_function(DRAWN, arg="second person", timeout=180_000)
     assert one not in page.url and other not in page.url
     page.get_by_role("link", name="Overview").click()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     assert one not in page.url
     page.get_by_role("link", name="Locus").click()
-    page.wait_for_function(DRAWN, arg="second person", timeout=90_000)  # kept in the session
+    page.wait_for_function(DRAWN, arg="second person", timeout=180_000)  # kept in the session
 
 
 def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_path: Path) -> None:
@@ -150,17 +150,17 @@ def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_p
         page.goto(f"{running}/Locus?gene=GENE0")
         job = page.get_by_text(re.compile("Mutagenesis of GENE0 with net: [0-9,]+ of [0-9,]+ bases"))
         asked = page.get_by_role("button", name="Compute it").first  # on a machine that is slow or busy
-        expect(job.or_(asked)).to_be_visible(timeout=60_000)
+        expect(job.or_(asked)).to_be_visible(timeout=180_000)
         for _ in range(5):
             if asked.is_visible():
                 asked.click()
             with suppress(NotInTime):  # tried for a moment, and then asked about
                 page.get_by_role("button", name="Cancel").first.click(timeout=10_000)
                 break
-        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_be_visible(timeout=90_000)
-        page.wait_for_function(DRAWN, arg="Variants", timeout=90_000)  # what is there is shown
+        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_be_visible(timeout=180_000)
+        page.wait_for_function(DRAWN, arg="Variants", timeout=180_000)  # what is there is shown
         page.get_by_role("button", name="Run again").first.click()  # and is not stopped for taking long
-        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_have_count(0, timeout=90_000)
+        expect(page.get_by_text("Mutagenesis of GENE0 with net was cancelled")).to_have_count(0, timeout=180_000)
         page.get_by_role("link", name="Data").click()
         expect(page.get_by_text("Checks", exact=True)).to_be_visible()
         study = gx.load(toml)

@@ -38,8 +38,8 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """A fresh visitor of a cold deep link, of whom no request may leave this machine."""
     with visiting(browser) as page:
         page.goto(f"{address}/Mismatches?linear=enet")
-        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
-        expect(page.get_by_role("heading", name="Candidates to test")).to_be_visible(timeout=60_000)
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=180_000)
+        expect(page.get_by_role("heading", name="Candidates to test")).to_be_visible(timeout=180_000)
         until_idle(page)
         yield page
 
@@ -69,7 +69,7 @@ def test_a_click_on_a_point_opens_its_evidence(page: Page, found: Mismatches) ->
     until_idle(page)
     row = drawn[(drawn["gene"] == gene) & (drawn["variant"] == variant)].iloc[0]
     assert variant.replace(":", "%3A") in page.url or variant in page.url
-    expect(page.get_by_text(row["sentence"])).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(row["sentence"])).to_be_visible(timeout=180_000)
     expect(page.get_by_text(found.genes.at[gene, "sentence"])).to_be_visible()
 
 
@@ -82,7 +82,7 @@ def test_a_click_on_a_row_opens_its_evidence_and_leads_to_the_locus_page(page: P
     until_idle(page)
     page.get_by_role("link", name="On the Locus page").click()
     page.wait_for_url(re.compile("/Locus"))
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=180_000)
 
 
 def test_candidates_are_downloaded(page: Page, found: Mismatches) -> None:
