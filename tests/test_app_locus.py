@@ -110,9 +110,17 @@ def test_a_gene_is_looked_into_without_a_click(computed: Path, monkeypatch: pyte
 
 def test_the_work_of_a_new_gene_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     toml = net_study(tmp_path)
+    gate, real = threading.Event(), locus_work.effects.variant_effects
+
+    def held(*args, progress):
+        assert gate.wait(180)
+        return real(*args, progress=progress)
+
+    monkeypatch.setattr(locus_work.effects, "variant_effects", held)
     monkeypatch.setattr(locus_work, "PATIENCE", 0.0)
     app = opened(toml, monkeypatch, "Locus", gene="GENE1")
     assert "Variant effects of GENE1 with net: see the progress above" in said(app)
+    gate.set()
     app = until_quiet(until_quiet(app))
     assert "see the progress above" not in said(app) and not app.error
     study = gx.load(toml)
@@ -166,7 +174,7 @@ def test_work_is_cancelled_from_the_page_and_begun_again(tmp_path: Path, monkeyp
 
     def held(of, region, *, progress):
         progress(64, 600, "bases")
-        assert gate.wait(20)
+        assert gate.wait(180)
         progress(128, 600, "bases")
         return real(of, region, progress=progress)
 

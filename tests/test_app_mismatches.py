@@ -261,7 +261,7 @@ def test_the_comparison_is_cancelled_and_begun_again(toml: Path, monkeypatch: py
 
     def held(self, *args, progress):
         progress(1, 10, "first")
-        assert gate.wait(30)
+        assert gate.wait(180)
         progress(2, 10, "second")
         return real(self, *args, progress=progress)
 
