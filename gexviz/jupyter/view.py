@@ -69,11 +69,11 @@ class View(ipywidgets.VBox):
     @property
     def charts(self) -> Sequence[Chart]:
         """The charts that it consists of."""
-        raise NotImplementedError  # no abstract method: traitlets has a metaclass of its own
+        raise NotImplementedError  # a view's own; abstract methods don't go with the metaclass of traitlets
 
     def static(self) -> tuple[go.Figure, pd.DataFrame | None]:
         """A figure, and a table where that is the point, for where no kernel runs."""
-        raise NotImplementedError
+        raise NotImplementedError  # as above
 
     def say(self, text: str) -> None:
         """Write a line below the view."""

@@ -15,7 +15,7 @@ from gexviz.models.language.bpe import BytePairs
 from gexviz.models.language.files import beside, check_size, fill_from, read_config
 from gexviz.models.language.library import TransformerConfig
 from gexviz.models.language.model import LanguageModel
-from gexviz.models.language.opening import language_spec, model_of_tokens
+from gexviz.models.language.opening import language_spec, model_of_tokens, tokens_read
 from gexviz.models.options import Dnabert2Options
 
 _UNUSED = ("cls.", "classifier.", "bert.pooler.")
@@ -111,7 +111,7 @@ def open_model(name: str, options: Dnabert2Options) -> LanguageModel:
     spec = language_spec(
         name,
         options,
-        over="all tokens" if options.pool == "mean" else "the token over the TSS",
+        over=tokens_read(options),
         family="dnabert2",
         citation="Zhou et al. 2024, ICLR",
         verified="not verified against weights; equal to the authors' layers with random weights",

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from gexviz.errors import GexvizError
-from gexviz.models.base import ModelSpec
 from gexviz.models.language.bases import MeanOfBases, MeansOfSegments
 from gexviz.models.language.model import LanguageModel, with_head
+from gexviz.models.language.opening import language_spec
 from gexviz.models.language.tokens import codes_of
 from gexviz.models.options import Evo2Options
 
@@ -107,18 +107,14 @@ def open_model(name: str, options: Evo2Options) -> LanguageModel:
     LanguageModel
     """
     embedder = Evo2Embedder(options)
-    spec = ModelSpec(
-        name=name,
+    spec = language_spec(
+        name,
+        options,
+        over="all bases, each of which knows those before it",
+        layer=options.layer,
         family="evo2",
-        input="sequence",
-        scale="expression, once there is a head",
-        haplotypes="output_mean",
-        window=options.window,
-        anchor=options.window // 2,
-        strand=options.strand,
         citation="Brixi et al. 2025, bioRxiv 2025.02.18.638918",
         verified="not run: how gexviz calls the package was tested with a stand-in for it",
-        readout=f"the mean of {options.layer} over all bases, each of which knows those before it",
     )
     return with_head(spec, embedder, options.head, options.out_of_fold)
 

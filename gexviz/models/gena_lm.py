@@ -16,7 +16,7 @@ from gexviz.models.language.bpe import BytePairs
 from gexviz.models.language.files import NetworkConfig, beside, check_size, fill_from, read_config
 from gexviz.models.language.library import TransformerConfig
 from gexviz.models.language.model import LanguageModel
-from gexviz.models.language.opening import language_spec, model_of_tokens
+from gexviz.models.language.opening import language_spec, model_of_tokens, tokens_read
 from gexviz.models.options import GenaLmOptions
 
 _UNUSED = ("cls.", "classifier.", "bert.pooler.", "bert.embeddings.position_ids")
@@ -102,7 +102,7 @@ def open_model(name: str, options: GenaLmOptions) -> LanguageModel:
     spec = language_spec(
         name,
         options,
-        over="all tokens" if options.pool == "mean" else "the token over the TSS",
+        over=tokens_read(options),
         family="gena_lm",
         citation="Fishman et al. 2025, Nucleic Acids Research 53:gkae1310",
         verified="not verified against weights; equal to the authors' layers with random weights",

@@ -15,7 +15,7 @@ from gexviz.models.language.files import beside, check_size, fill_from, library,
 from gexviz.models.language.kmers import SideBySide
 from gexviz.models.language.library import LibraryEncoder, TransformerConfig
 from gexviz.models.language.model import LanguageModel
-from gexviz.models.language.opening import SAME_FILES, language_spec, model_of_tokens
+from gexviz.models.language.opening import SAME_FILES, language_spec, model_of_tokens, tokens_read
 from gexviz.models.options import NucleotideTransformerOptions
 
 K = 6
@@ -120,7 +120,7 @@ def open_model(name: str, options: NucleotideTransformerOptions) -> LanguageMode
     spec = language_spec(
         name,
         options,
-        over=f"{'all tokens' if options.pool == 'mean' else 'the token over the TSS'} of {K} bp",
+        over=f"{tokens_read(options)} of {K} bp",
         family="nucleotide_transformer",
         licence="CC BY-NC-SA 4.0 (published weights)",
         citation="Dalla-Torre et al. 2025, Nature Methods 22:287",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 import numpy as np
@@ -31,7 +32,7 @@ class LinearHead(nn.Module):
         return functional.linear(x.double(), self.weight, self.bias).flatten(0).to(x.dtype)
 
 
-class Standardised(nn.Module):
+class Standardised(nn.Module, ABC):
     """The mean of several networks that read ``(embedding - centre) * precision``.
 
     Parameters
@@ -57,9 +58,9 @@ class Standardised(nn.Module):
         absent = (x == 0).all(dim=-1, keepdim=True)
         return ((x.double() - self.centre) * self.precision).to(self.bias.dtype).masked_fill(absent, 0)
 
+    @abstractmethod
     def each(self, z: torch.Tensor) -> torch.Tensor:
         """What each of the networks says, (batch, ..., dim) -> (batch, networks)."""
-        raise NotImplementedError
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict, (batch, ..., dim) -> (batch,)."""

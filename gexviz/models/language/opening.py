@@ -13,23 +13,32 @@ from gexviz.models.language.bases import (
 )
 from gexviz.models.language.model import Embedder, LanguageModel, with_head
 from gexviz.models.language.tokens import Tokenizer
-from gexviz.models.options import LanguageModelOptions
+from gexviz.models.options import Evo2Options, LanguageModelOptions
 
 SAME_FILES = "not verified against weights; equal to transformers with random weights in its own files"
 """How families whose network is that of transformers were checked."""
 
 
-def language_spec(name: str, options: LanguageModelOptions, *, over: str, **told: str) -> ModelSpec:
+def tokens_read(options: LanguageModelOptions) -> str:
+    """What the mean of tokens is taken over, in words."""
+    return "all tokens" if options.pool == "mean" else "the token over the TSS"
+
+
+def language_spec(
+    name: str, options: LanguageModelOptions | Evo2Options, *, over: str, layer: str = "the last layer", **told: str
+) -> ModelSpec:
     """Specify a language model.
 
     Parameters
     ----------
     name : str
         Its name in the study.
-    options : LanguageModelOptions
+    options : LanguageModelOptions or Evo2Options
         Of its family, with a window.
     over : str
-        What the mean of the last layer is taken over, in words.
+        What the mean of the layer is taken over, in words.
+    layer : str
+        Whose values are averaged, in words.
     **told
         ``family``, ``citation``, ``verified`` and, if it is known, ``licence``.
 
@@ -45,7 +54,7 @@ def language_spec(name: str, options: LanguageModelOptions, *, over: str, **told
         window=options.window,
         anchor=options.window // 2,
         strand=options.strand,
-        readout=f"the mean of the last layer over {over}",
+        readout=f"the mean of {layer} over {over}",
         **told,  # type: ignore[arg-type]
     )
 
