@@ -18,6 +18,7 @@ from test_app_locus import net_study
 from test_app_pages import opened, texts, until_quiet
 
 import gexviz as gx
+from gexviz.errors import GexvizError
 from gexviz.session.contents import Anchor, Note, State, View
 from gexviz.session.draft import Draft
 from gexviz.session.notes import dump_notes
@@ -112,6 +113,33 @@ def test_a_view_that_a_session_cannot_hold_is_said(study: Path, monkeypatch: pyt
     app = keep(opened(study, monkeypatch, "Locus", gene="GENE0", variant=long))
     assert "this view can't be kept" in texts(app).replace("\\", "") and not app.exception
     assert draft(study).state().views == ()
+
+
+def test_what_could_not_be_done_stays_said_until_it_is(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise GexvizError("the disk is full")
+
+    app = opened(study, monkeypatch, "Gene", gene="GENE0")
+    with monkeypatch.context() as broken:
+        broken.setattr(Draft, "keep", full)
+        broken.setattr(Draft, "add_note", full)
+        keep(app, "One", "Because.")
+        _write_note(app, "Test it.")
+        app.run()  # drawn anew, as after any click
+        assert [error.value for error in app.error] == ["**the disk is full**"] * 2 and not app.exception
+        assert (app.text_input(key="keep_title").value, app.text_area(key="keep_text").value) == ("One", "Because.")
+        assert app.text_area(key=f"words gene {GENE}").value == "Test it."
+    next(b for b in app.button if b.label == "Keep").click().run()
+    assert [(v.title, v.text) for v in draft(study).state().views] == [("One", "Because.")]
+    assert len(app.error) == 1 and app.text_input(key="keep_title").value == ""
+    _write_note(app, "Test it.")
+    assert [n.text for n in draft(study).notes()] == ["Test it."] and not app.error and not app.exception
+
+
+def _write_note(app: AppTest, text: str) -> None:
+    key = f"gene {GENE}"
+    app.text_area(key=f"words {key}").input(text)
+    next(b for b in app.button if b.label == "Add" and b.proto.form_id == f"form {key}").click().run()
 
 
 def test_what_the_study_is_made_of_is_kept_and_opened_again(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,9 +253,7 @@ def test_notes_stand_beside_their_gene_as_they_were_written(study: Path, monkeyp
     assert hostile in [t.value for t in app.text] and "of another" not in [t.value for t in app.text]
     key = f"gene {GENE}"
     app.text_input(key=f"author {key}").input("Ana")
-    app.text_area(key=f"words {key}").input("A second one")
-    next(b for b in app.button if b.label == "Add" and b.proto.form_id == f"form {key}").click()
-    app.run()
+    _write_note(app, "A second one")
     assert {n.text for n in draft(study).notes()} == {hostile, "of another", "A second one"}
     assert not app.exception and not app.error
 

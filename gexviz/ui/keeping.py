@@ -15,9 +15,10 @@ from gexviz.session.draft import Draft
 from gexviz.study import Study
 from gexviz.ui import keeping_filters
 from gexviz.ui.links import Selection
-from gexviz.ui.messages import error_block, plain
+from gexviz.ui.messages import plain
 from gexviz.ui.opening import Opened
 from gexviz.ui.tables import stamp
+from gexviz.ui.trying import failure, trying
 
 VIEW = "view"
 """The URL's parameter that holds the id of a kept view, while it is opened. Never copied into a link."""
@@ -34,7 +35,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
 _LOOKED_AT = "looked_at"
 _OPENED = "opened_view"
 _MADE = "views_made"
-_FAILED = "keeping_failed"
 _TITLE, _TEXT = "keep_title", "keep_text"
 _PERSONAL = {
     "first_sequence": "the person's own sequence (a link or file names nobody)",
@@ -101,7 +101,7 @@ def button(page: str, opened: Opened, selection: Selection) -> None:
     with st.popover(
         "Keep this view", icon=":material/bookmark_add:", disabled=page not in FIELDS, width="stretch",
         key=f"keep {made}", help="With a note, in this study's session" if page in FIELDS else None,
-    ), st.form("keep", border=False, clear_on_submit=True):  # fmt: skip
+    ), st.form("keep", border=False):  # fmt: skip
         st.text_input("Title", key=_TITLE, max_chars=200, placeholder=selection.gene or "", width=420)
         st.text_area("Why it matters", key=_TEXT, max_chars=20_000, height=110, width=420)
         left_out = [why for key, why in _PERSONAL.items() if page == "Locus" and _is_chosen(key)]
@@ -110,8 +110,7 @@ def button(page: str, opened: Opened, selection: Selection) -> None:
         st.form_submit_button(
             "Keep", icon=":material/bookmark_add:", type="primary", on_click=partial(_keep, page, opened, selection)
         )
-    if (error := st.session_state.pop(_FAILED, None)) is not None:
-        error_block(error)
+    failure(_keeping(page, selection))
 
 
 def _is_chosen(key: str) -> bool:
@@ -120,20 +119,24 @@ def _is_chosen(key: str) -> bool:
 
 def _keep(page: str, opened: Opened, selection: Selection) -> None:
     title, text = (typed(st.session_state.get(key) or "") for key in (_TITLE, _TEXT))
-    try:
+    with trying(_keeping(page, selection)):
         draft = draft_of(opened.study)
-        draft.keep(view_of(page, opened, selection, title=title, text=text))
+        try:
+            view = view_of(page, opened, selection, title=title, text=text)
+        except ValidationError:
+            raise GexvizError(
+                "this view can't be kept", expected="names of up to 300 characters; a variant's alleles may be longer"
+            ) from None
+        draft.keep(view)
+        st.session_state[_TITLE] = st.session_state[_TEXT] = ""
+        st.session_state[_MADE] = st.session_state.get(_MADE, 0) + 1  # another key closes the popover
         number = len(draft.state().views)
-    except ValidationError:
-        st.session_state[_FAILED] = GexvizError(
-            "this view can't be kept", expected="names of up to 300 characters; a variant's alleles may be longer"
-        )
-        return
-    except GexvizError as error:
-        st.session_state[_FAILED] = error
-        return
-    st.session_state[_MADE] = st.session_state.get(_MADE, 0) + 1  # another key closes the popover
-    st.toast(f"Kept as view {number:,} of the session.", icon=":material/bookmark_added:")
+        st.toast(f"Kept as view {number:,} of the session.", icon=":material/bookmark_added:")
+
+
+def _keeping(page: str, selection: Selection) -> str:
+    """The name of what is tried: of this page with this selection."""
+    return f"keeping {page} {selection}"
 
 
 def reopened(page: str, opened: Opened) -> contents.View | None:

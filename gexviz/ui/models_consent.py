@@ -7,14 +7,14 @@ from functools import partial
 
 import streamlit as st
 
-from gexviz.errors import GexvizError
 from gexviz.models.remote import SendsSequence
 from gexviz.sending import Offer, Sending
 from gexviz.ui.frame import View
-from gexviz.ui.messages import error_block, plain
+from gexviz.ui.messages import plain
 from gexviz.ui.opening import server_asked_for
+from gexviz.ui.trying import failure, trying
 
-_FAILED = "consent_failed"
+_AGREEING = "agreeing {}"
 
 
 def consent(view: View) -> None:
@@ -45,8 +45,7 @@ def _box(model: str, sending: Sending) -> None:
             )  # fmt: skip
         else:
             _agreeing(model, sending, offer)
-        if (error := st.session_state.get(f"{_FAILED} {model}")) is not None:
-            error_block(error)
+        failure(_AGREEING.format(model))
 
 
 def _agreeing(model: str, sending: Sending, offer: Offer) -> None:
@@ -61,9 +60,6 @@ def _agreeing(model: str, sending: Sending, offer: Offer) -> None:
 
 
 def _tried(model: str, act: Callable[..., None], *given: str) -> None:
-    """Agree or withdraw; why it could not be done stays on the page until it is tried again."""
-    st.session_state.pop(f"{_FAILED} {model}", None)
-    try:
+    """Agree or withdraw."""
+    with trying(_AGREEING.format(model)):
         act(*given)
-    except GexvizError as error:
-        st.session_state[f"{_FAILED} {model}"] = error

@@ -17,10 +17,12 @@ from gexviz.ui.frame import View
 from gexviz.ui.keeping import draft_of, notes_of, typed
 from gexviz.ui.messages import error_block, plain
 from gexviz.ui.opening import Opened
+from gexviz.ui.trying import failure, trying
 
 T = TypeVar("T")
 _AUTHOR = "note_author"
-_FAILED = "note_failed"
+_MERGING = "merging"
+_ADDING = "adding a note {}"
 _RETURNED = "notes_returned"
 AT_ONCE = 20
 """Threads on a page of a list: each has a form to reply with, and the server makes all of them in every run."""
@@ -35,7 +37,6 @@ def beside(view: View, gene: str, variant: str | None) -> None:
     notes = of_gene(notes_of(draft), gene, variant)
     count = f"Notes ({len(notes):,})" if notes else "Notes"
     with st.expander(count, icon=":material/forum:", expanded=bool(notes), key=f"notes {gene} {len(notes)}"):
-        _failure()
         _threads(draft, _page(conversations(notes), f"of {gene}", newest=True), view.opened)
         _new(draft, Anchor(gene=gene), f"gene {gene}")
 
@@ -57,6 +58,7 @@ def _returned(draft: Draft) -> None:
     if files:
         found = [note for file in files for note in parse_notes(file.getvalue(), file.name)]
         st.button("Merge these notes", icon=":material/merge:", type="primary", on_click=partial(_merge, draft, found))
+        failure(_MERGING)
 
 
 def counts(merged: Merged) -> str:
@@ -65,12 +67,9 @@ def counts(merged: Merged) -> str:
 
 
 def _merge(draft: Draft, notes: Iterable[Note]) -> None:
-    try:
+    with trying(_MERGING):
         st.toast(f"Notes merged: {counts(draft.merge(notes))}.", icon=":material/forum:")
-    except GexvizError as error:
-        st.session_state[_FAILED] = error
-        return
-    st.session_state[_RETURNED] = st.session_state.get(_RETURNED, 0) + 1  # another key empties the box
+        st.session_state[_RETURNED] = st.session_state.get(_RETURNED, 0) + 1  # another key empties the box
 
 
 def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]:
@@ -85,7 +84,6 @@ def of_gene(notes: Iterable[Note], gene: str, variant: str | None) -> list[Note]
 
 def all_notes(opened: Opened, draft: Draft) -> None:
     """Every thread, by what it is about; and room for those that were sent back."""
-    _failure()
     _returned(draft)
     groups: dict[str, list[list[Threaded]]] = {}
     for thread in conversations(notes_of(draft)):
@@ -151,6 +149,7 @@ def _new(draft: Draft, anchor: Anchor, key: str, reply_to: Note | None = None) -
         st.text_input("Your name", key=f"author {key}", value=author, max_chars=200, width=420)
         st.text_area(what, key=f"words {key}", max_chars=20_000, height=110, width=420)
         st.form_submit_button("Add", type="primary", on_click=partial(_add, draft, anchor, key, reply_to))
+    failure(_ADDING.format(key))
 
 
 def _add(draft: Draft, anchor: Anchor, key: str, reply_to: Note | None) -> None:
@@ -158,16 +157,8 @@ def _add(draft: Draft, anchor: Anchor, key: str, reply_to: Note | None) -> None:
     if not text:
         return
     answered = None if reply_to is None else reply_to.id
-    try:
+    with trying(_ADDING.format(key)):
         draft.add_note(Note(author=author, anchor=anchor, text=text, reply_to=answered))
-    except GexvizError as error:
-        st.session_state[_FAILED] = error
-        return
-    st.session_state[_AUTHOR] = author
-    st.session_state[f"words {key}"] = ""
-    st.session_state[f"made {key}"] = st.session_state.get(f"made {key}", 0) + 1
-
-
-def _failure() -> None:
-    if (error := st.session_state.pop(_FAILED, None)) is not None:
-        error_block(error)
+        st.session_state[_AUTHOR] = author
+        st.session_state[f"words {key}"] = ""
+        st.session_state[f"made {key}"] = st.session_state.get(f"made {key}", 0) + 1

@@ -24,8 +24,9 @@ from gexviz.ui.messages import error_block, plain
 from gexviz.ui.session_notes import counts
 from gexviz.ui.session_words import LEVELS, view_line
 from gexviz.ui.tables import files_version
+from gexviz.ui.trying import failure, trying
 
-_FAILED = "taking_failed"
+_TAKING = "taking {}"
 
 
 def open_file(view: View, draft: Draft) -> None:
@@ -33,8 +34,6 @@ def open_file(view: View, draft: Draft) -> None:
     file = st.file_uploader(
         "Session file (.gexviz.zip)", type=["zip"], key="session_file", max_upload_size=-(-MOST_PACKED // 1_000_000)
     )
-    if (error := st.session_state.pop(_FAILED, None)) is not None:
-        error_block(error)
     if file is None:
         return
     content = file.getvalue()
@@ -54,7 +53,7 @@ def open_file(view: View, draft: Draft) -> None:
         )  # fmt: skip
         if found is not None:
             _comparison(found, view)
-        _take(session, draft, live=found is not None and found.live)
+        _take(session, draft, _TAKING.format(digest), live=found is not None and found.live)
     _views(session, view, live=found is not None and found.live)
 
 
@@ -103,8 +102,8 @@ def _comparison(found: Comparison, view: View) -> None:
     )
 
 
-def _take(session: Session, draft: Draft, *, live: bool) -> None:
-    """Offer to take its notes, and, if it is of this study, its views."""
+def _take(session: Session, draft: Draft, what: str, *, live: bool) -> None:
+    """Offer to take its notes, and, if it is of this study, its views; `what` names it among things tried."""
     merged = merge(draft.notes(), session.notes) if session.notes else None
     known = {v.id for v in (*draft.state().views, *draft.removed())}
     new = [v for v in session.state.views if v.id not in known]
@@ -112,18 +111,19 @@ def _take(session: Session, draft: Draft, *, live: bool) -> None:
         if merged is not None:
             st.button(
                 f"Merge its notes ({counts(merged)})", icon=":material/forum:", disabled=not merged.added,
-                on_click=partial(_taken, draft, State(), session),
+                on_click=partial(_taken, what, draft, State(), session),
             )  # fmt: skip
         if live:
             st.button(
                 f"Add its views ({len(new):,} new)", icon=":material/bookmark_add:", disabled=not new,
-                on_click=partial(_taken, draft, session.state, None),
+                on_click=partial(_taken, what, draft, session.state, None),
                 help="Its title, question and findings come along where this study's session has none.",
             )  # fmt: skip
+    failure(what)
 
 
-def _taken(draft: Draft, state: State, notes: Session | None) -> None:
-    try:
+def _taken(what: str, draft: Draft, state: State, notes: Session | None) -> None:
+    with trying(what):
         if notes is not None:
             draft.merge(notes.notes)
         for kept in state.views:
@@ -132,8 +132,6 @@ def _taken(draft: Draft, state: State, notes: Session | None) -> None:
         for field in ("title", "question", "findings"):
             if not getattr(ours, field) and getattr(state, field):
                 draft.set_story(**{field: getattr(state, field)})
-    except GexvizError as error:
-        st.session_state[_FAILED] = error
 
 
 def _views(session: Session, view: View, *, live: bool) -> None:

@@ -7,20 +7,20 @@ from functools import partial
 
 import streamlit as st
 
-from gexviz.errors import GexvizError
 from gexviz.session.contents import State, View
 from gexviz.session.draft import Draft
 from gexviz.ui.frame import PAGES
 from gexviz.ui.keeping import link_of, name_of
-from gexviz.ui.messages import error_block, plain
+from gexviz.ui.messages import plain
 from gexviz.ui.opening import Opened
 from gexviz.ui.session_text import saved_text
 from gexviz.ui.session_words import what_is_shown
+from gexviz.ui.trying import failure, trying
 
 AT_ONCE = 20
 """Views on a page of the list."""
 
-_FAILED = "views_failed"
+_CHANGING = "views"
 
 
 def story(draft: Draft, state: State) -> None:
@@ -39,8 +39,7 @@ def story(draft: Draft, state: State) -> None:
 
 def views(opened: Opened, draft: Draft, state: State) -> None:
     """The kept views in order, and those that were removed."""
-    if (error := st.session_state.pop(_FAILED, None)) is not None:
-        error_block(error)
+    failure(_CHANGING)
     number = len(state.views)
     st.subheader("1 kept view" if number == 1 else f"{number:,} kept views", anchor=False)
     if not number:
@@ -63,11 +62,11 @@ def _view(opened: Opened, draft: Draft, view: View, at: int, number: int) -> Non
             for label, symbol, to in (("Up", "arrow_upward", at - 1), ("Down", "arrow_downward", at + 1)):
                 st.button(
                     label, icon=f":material/{symbol}:", key=f"{label} {view.id}", disabled=not 0 <= to < number,
-                    on_click=partial(_tried, draft.move, view.id, to), type="tertiary",
+                    on_click=partial(_change, draft.move, view.id, to), type="tertiary",
                 )  # fmt: skip
             st.button(
                 "Remove", icon=":material/delete:", key=f"remove {view.id}", type="tertiary",
-                on_click=partial(_tried, draft.remove, view.id),
+                on_click=partial(_change, draft.remove, view.id),
             )  # fmt: skip
         st.caption(plain(what_is_shown(view, opened)))
         left, right = st.columns([2, 3], gap="small")
@@ -92,7 +91,7 @@ def _removed(opened: Opened, draft: Draft) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.button(
                     "Restore", icon=":material/undo:", key=f"restore {view.id}",
-                    on_click=partial(_tried, draft.restore, view.id),
+                    on_click=partial(_change, draft.restore, view.id),
                 )  # fmt: skip
                 st.markdown(plain(name_of(view, opened)), width="content")
                 st.caption(plain(what_is_shown(view, opened)), width="content")
@@ -100,9 +99,6 @@ def _removed(opened: Opened, draft: Draft) -> None:
             st.caption(f"The first {AT_ONCE} are shown.")
 
 
-def _tried(act: Callable[..., None], *given: object) -> None:
-    """Do something to the draft, and say on the next run why it could not be done."""
-    try:
+def _change(act: Callable[..., None], *given: object) -> None:
+    with trying(_CHANGING):
         act(*given)
-    except GexvizError as error:
-        st.session_state[_FAILED] = error
