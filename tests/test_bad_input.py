@@ -6,7 +6,6 @@ import re
 import shutil
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import cohorts
@@ -14,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from commands import command, process
 from test_study import MODELS, write_net
 
 import gexviz as gx
@@ -35,12 +35,6 @@ def toml(good, tmp_path):
     return tmp_path / "study" / "study.toml"
 
 
-def command(toml: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "gexviz.cli", *arguments], capture_output=True, text=True, cwd=toml.parent, timeout=120
-    )
-
-
 def refuse(toml: Path, pattern: str, *, file: str, todo: str, model: str = "net", results: Path | None = None) -> None:
     """Both ways in give the message; nothing is written."""
     with pytest.raises(GexvizError) as caught:
@@ -50,7 +44,7 @@ def refuse(toml: Path, pattern: str, *, file: str, todo: str, model: str = "net"
     assert error.file is not None and Path(error.file).name == file, error.file
     assert error.remedy is not None and re.search(todo, error.remedy), error.remedy
     extra = ["--results", str(results)] if results else []
-    done = command(toml, "predict", str(toml), "-m", model, "-g", "GENE1", "--out", "out.tsv", *extra)
+    done = command(toml.parent, "predict", str(toml), "-m", model, "-g", "GENE1", "--out", "out.tsv", *extra)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr and done.stderr.count("error:") == 1
     assert re.search(pattern, done.stderr) and file in done.stderr
@@ -60,7 +54,7 @@ def refuse(toml: Path, pattern: str, *, file: str, todo: str, model: str = "net"
 
 
 def test_the_good_one_works(toml):
-    done = command(toml, "predict", str(toml), "-m", "net", "--out", "out.tsv")
+    done = process(toml.parent, "predict", str(toml), "-m", "net", "--out", "out.tsv")
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(toml.parent / "out.tsv", sep="\t")
     assert list(table.columns) == ["gene", "sample", "value"] and len(table) == 6 * 40
@@ -150,7 +144,7 @@ def test_a_typo_in_a_models_section(toml):
 
 def test_a_file_that_is_not_there(toml):
     (toml.parent / "genes.gtf.gz").rename(toml.parent / "genes.v2.gtf.gz")
-    done = command(toml, "predict", str(toml), "-m", "net", "--out", "out.tsv")
+    done = command(toml.parent, "predict", str(toml), "-m", "net", "--out", "out.tsv")
     assert done.returncode == 1 and "genes.gtf.gz" in done.stderr and "genes.v2.gtf.gz" in done.stderr
     assert "line" in done.stderr
 
@@ -158,7 +152,7 @@ def test_a_file_that_is_not_there(toml):
 def refuse_load(toml: Path, *said: str) -> None:
     with pytest.raises(GexvizError) as caught:
         gx.load(toml)
-    done = command(toml, "check", str(toml))
+    done = command(toml.parent, "check", str(toml))
     assert done.returncode == 1 and done.stderr.count("error:") == 1
     for text in (*said, "study.toml", "did you mean"):
         assert text in str(caught.value) and text in done.stderr
@@ -170,7 +164,7 @@ def test_a_results_folder_that_cannot_be_written(toml):
 
 
 def test_an_output_that_cannot_be_written(toml):
-    done = command(toml, "predict", str(toml), "-m", "net", "-g", "GENE1", "--out", "nowhere/out.tsv")
+    done = command(toml.parent, "predict", str(toml), "-m", "net", "-g", "GENE1", "--out", "nowhere/out.tsv")
     assert done.returncode == 1 and "nowhere" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -182,7 +176,7 @@ def test_a_full_disk(toml, tmp_path):
     try:
         refuse(toml, "disk is full", file="results", todo="free some space", results=disk / "results")
         (disk / "fill").write_bytes(bytes(max(0, shutil.disk_usage(disk).free - 4096)))
-        done = command(toml, "predict", str(toml), "-m", "net", "--out", str(disk / "out.tsv"))
+        done = process(toml.parent, "predict", str(toml), "-m", "net", "--out", str(disk / "out.tsv"))
         assert done.returncode == 1 and "disk is full" in done.stderr
         assert not list(disk.glob("*out.tsv*"))
     finally:
@@ -197,14 +191,14 @@ def test_a_vcf_that_is_text(toml):
 
 def test_debug_shows_the_traceback(toml):
     (toml.parent / "genotypes.vcf.gz.tbi").unlink()
-    done = command(toml, "--debug", "predict", str(toml), "-m", "net", "--out", "out.tsv")
+    done = process(toml.parent, "--debug", "predict", str(toml), "-m", "net", "--out", "out.tsv")
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 
 def test_check_names_every_fault_at_once(toml):
     """The preflight goes on after an error and exits with 1."""
     (toml.parent / "genotypes.vcf.gz.tbi").unlink()
-    done = command(toml, "check", str(toml), "--out", "checks.tsv")
+    done = command(toml.parent, "check", str(toml), "--out", "checks.tsv")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     checks = pd.read_csv(toml.parent / "checks.tsv", sep="\t")
     assert list(checks.columns) == ["file", "check", "status", "found", "todo"]
