@@ -16,7 +16,7 @@ from gexviz.analysis.incremental.local import Change
 from gexviz.analysis.incremental.plan import Plan, asks_shape, make_plan
 from gexviz.analysis.incremental.tracing import call
 
-_HEAD_BYTES = 8_000_000  # of the largest tensor of windows, small enough to stay in the processor's caches
+_HEAD_BYTES = 4_000_000  # of the largest tensor of windows, small enough to stay in the processor's caches
 _TAIL_BYTES = 128_000_000  # of the tensors that are not local
 _BLOCK_BYTES = 256_000_000  # of windows that wait between the two
 _SMALLEST = 1e-8
@@ -85,13 +85,13 @@ class Incremental:
         """
         number, m = delta.shape[:2]
         effects = np.zeros((number, m))
-        order = np.argsort(places, kind="stable")
+        order = np.lexsort((places, places % self._plan.period))  # a batch then has few ways to lie under pooling
         size = self._rows(_BLOCK_BYTES, m * self._plan.head_numbers)
         with torch.inference_mode(), _threads(light=self._plan.work < _LIGHT):
             for begin in range(0, number, size):
                 rows = order[begin : begin + size]
-                waiting = self._head(np.asarray(places)[rows], torch.from_numpy(delta[rows]).to(self._device))
-                effects[rows] = self._tail(waiting, len(rows) * m).reshape(-1, m)
+                waiting = self._head(places[rows], torch.from_numpy(delta[rows]).to(self._device))
+                effects[rows] = self._tail(waiting, np.repeat(places[rows], m)).reshape(-1, m)
         return effects
 
     def _rows(self, budget: float, numbers: int) -> int:
@@ -112,10 +112,11 @@ class Incremental:
         waiting.join()
         return waiting
 
-    def _tail(self, waiting: _Waiting, number: int) -> np.ndarray:
-        """Do the rest, on the mutants that are still different."""
-        effects = np.zeros(number)
+    def _tail(self, waiting: _Waiting, places: np.ndarray) -> np.ndarray:
+        """Do the rest, on the mutants that are still different; those whose windows lie alike stand together."""
+        effects = np.zeros(len(places))
         alive = np.flatnonzero(waiting.alive().numpy(force=True))
+        alive = alive[np.argsort(places[alive], kind="stable")]
         size = max(2, self._rows(_TAIL_BYTES, self._plan.tail_numbers))
         for begin in range(0, len(alive), size):
             rows = alive[begin : begin + size]
@@ -199,7 +200,7 @@ class _Waiting:
 
     def alive(self) -> torch.Tensor:
         """Which mutants differ from the unmutated sequence anywhere, bool (mutants,)."""
-        parts = [(delta != 0).flatten(1).any(1) for _, delta in self._joined.values()]
+        parts = [delta.flatten(1).abs().amax(1) != 0 for _, delta in self._joined.values()]
         parts += [self._plan.reductions[node][1].differs(rows) for node, rows in self._rows.items()]
         return torch.stack(parts).any(0)
 

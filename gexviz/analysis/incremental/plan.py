@@ -65,6 +65,8 @@ class Plan:
         Multiplications for one mutant, by the plan and through the whole network; estimates.
     head_numbers, tail_numbers : int
         Numbers a mutant: of the largest tensor of windows, and of all nodes that are not local.
+    period : int
+        Mutations so far apart lie alike to the first step that has a stride.
     whole : set of fx.Node
         Local nodes whose whole tensors the tail needs.
     head, tail : list of fx.Node
@@ -87,6 +89,7 @@ class Plan:
     plain_work: float = 0.0
     tail_numbers: int = 0
     head_numbers: int = 4
+    period: int = 1
     whole: set[fx.Node] = field(default_factory=set)
     head: list[fx.Node] = field(default_factory=list)
     tail: list[fx.Node] = field(default_factory=list)
@@ -257,6 +260,7 @@ class _Planner:
             site, width = plan.sites[node], self._windows[node][1]
             plan.head_numbers = max(plan.head_numbers, plan.steps[node].step.numbers(site, width))
             plan.work += 2 * plan.steps[node].step.cost(site) * width
+        plan.period = next((plan.steps[n].step.stride for n in plan.head if plan.steps[n].step.stride > 1), 1)
         for node in plan.tail:
             numbers = self._numbers(node)
             plan.tail_numbers += numbers

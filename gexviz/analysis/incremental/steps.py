@@ -27,8 +27,11 @@ class Step(ABC):
         Whether it looks at its inputs' values rather than their differences, and whether it makes values.
     needs_both : bool
         Whether it also needs its inputs' unmutated values elsewhere than in their own windows.
+    stride : int
+        Positions of its input from one of its output to the next.
     """
 
+    stride = 1
     needs_value = False
     needs_both = False
     gives_value = False
@@ -67,6 +70,12 @@ class Sliding(NamedTuple):
         """Outputs that read any of ``lo:lo+width``; as many for each as there are at most."""
         return -(-(lo + self.left - self.span + 1) // self.stride), (width + self.span - 2) // self.stride + 1
 
+    def reached(self, lo: np.ndarray, width: int) -> Windows:
+        """:meth:`reach`, but as many as there are at most for these windows: fewer where they lie well."""
+        first, most = self.reach(lo, width)
+        last = (lo + (width - 1 + self.left)) // self.stride
+        return first, min(most, int((last - first).max(initial=0)) + 1)
+
     def offsets(self, lo: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Where the first output's first input is, counted from `lo`."""
         return out * self.stride - self.left - lo
@@ -84,6 +93,7 @@ class Convolution(Step):
 
     def __init__(self, weight: torch.Tensor, sliding: Sliding, groups: int = 1) -> None:
         self._weight, self._sliding, self._groups = weight, sliding, groups
+        self.stride = sliding.stride
         self._taps: torch.Tensor | None = None
         if groups == 1 and sliding.stride == 1:
             self._taps = weight.flip(2).permute(1, 2, 0).reshape(weight.shape[1], -1).contiguous()
@@ -100,7 +110,7 @@ class Convolution(Step):
 
     def apply(self, inputs: list[Change], site: Site) -> Change:
         (change,) = inputs
-        lo, width = self._sliding.reach(change.lo, change.width)
+        lo, width = self._sliding.reached(change.lo, change.width)
         if self._taps is not None and (self._sliding.dilation > 1 or change.width <= 2 * self._sliding.kernel):
             return Change(site, lo, delta=self._scattered(change.delta, width))
         places, mutants = change.delta.shape[:2]
@@ -145,6 +155,7 @@ class AveragePooling(Step):
 
     def __init__(self, sliding: Sliding, parts: np.ndarray) -> None:
         self._sliding, self._parts = sliding, parts.astype(np.float32)
+        self.stride = sliding.stride
 
     def reach(self, inputs: list[Windows]) -> Windows:
         return self._sliding.reach(*inputs[0])
@@ -152,7 +163,7 @@ class AveragePooling(Step):
     def apply(self, inputs: list[Change], site: Site) -> Change:
         (change,) = inputs
         delta, sliding = change.delta, self._sliding
-        lo, width = sliding.reach(change.lo, change.width)
+        lo, width = sliding.reached(change.lo, change.width)
         out = delta.new_zeros((*delta.shape[:2], width, site.channels))
         for offset, rows in groups(sliding.offsets(change.lo, lo)):
             for r in range(width):
@@ -181,6 +192,7 @@ class MaxPooling(Step):
 
     def __init__(self, sliding: Sliding, base: torch.Tensor, outputs: int) -> None:
         self._sliding, self._outputs = sliding, outputs
+        self.stride = sliding.stride
         read = []
         for j in range(sliding.kernel):
             positions = np.arange(outputs) * sliding.stride - sliding.left + j * sliding.dilation
@@ -197,20 +209,24 @@ class MaxPooling(Step):
     def apply(self, inputs: list[Change], site: Site) -> Change:
         (change,) = inputs
         sliding, value = self._sliding, change.value
-        lo, width = sliding.reach(change.lo, change.width)
+        lo, width = sliding.reached(change.lo, change.width)
         change.site.blank(value, change.lo, -torch.inf)
         out = value.new_empty((*value.shape[:2], width, site.channels))
         for offset, rows in groups(sliding.offsets(change.lo, lo)):
-            here = lo[rows if isinstance(rows, slice) else rows.numpy()]
+            here, changed = lo[rows if isinstance(rows, slice) else rows.numpy()], value[rows]
             for r in range(width):
                 first, last, where = sliding.overlap(offset + r * sliding.stride, change.width)
                 at = torch.from_numpy(np.clip(here + r, 0, self._outputs - 1)).to(value.device)
-                rest = torch.maximum(self._before[first].index_select(0, at), self._after[last].index_select(0, at))
-                if last > first:
-                    out[rows, :, r] = torch.maximum(value[rows][:, :, where].amax(2), rest[:, None])
-                else:
-                    out[rows, :, r] = rest[:, None]
+                new = self._unmutated(first, last, at)[:, None]
+                out[rows, :, r] = torch.maximum(changed[:, :, where].amax(2), new) if last > first else new
         return Change(site, lo, value=out)
+
+    def _unmutated(self, first: int, last: int, at: torch.Tensor) -> torch.Tensor:
+        """The largest of what outputs read before their element `first` and from `last` on."""
+        if first == 0:
+            return self._after[last].index_select(0, at)
+        before = self._before[first].index_select(0, at)
+        return before if last == self._sliding.kernel else before.maximum(self._after[last].index_select(0, at))
 
 
 class Pointwise(Step):
