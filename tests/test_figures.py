@@ -265,7 +265,7 @@ def test_intervals_are_drawn_where_they_are(evaluations):
 def test_too_many_genes_are_binned_and_it_says_so(evaluations):
     figure = overview.model_vs_model(*evaluations, models=("enet", "xpresso"), limit=100)
     assert np.sum(figure.data[0].customdata) == 143
-    assert "Binned: more than 100 genes" in " ".join(title(figure).split())
+    assert "Binned; up to 100 genes are drawn as points" in " ".join(title(figure).split())
     assert figure.layout.dragmode is None
 
 

@@ -198,7 +198,7 @@ def test_more_pairs_are_binned_and_it_says_so():
     heatmap, *points = figure.data
     assert heatmap.type == "heatmap" and np.sum(heatmap.customdata) == len(known)
     assert sorted(d[0] for trace in points for d in trace.customdata) == sorted(some)
-    assert "Binned: more than 1,000 pairs" in text_of(figure) and figure.layout.dragmode is None
+    assert "Binned; up to 1,000 pairs" in text_of(figure) and figure.layout.dragmode is None
     assert corners(figure) == corners(quadrants(table))
     half = np.asarray(heatmap.x) > 0
     right = np.sum(np.asarray(heatmap.customdata)[:, half])

@@ -85,7 +85,7 @@ def model_vs_model(
     dropped = len(linear.index.union(deep.index)) - len(genes)
     count = f"n = {len(genes):,} genes" + (f" ({dropped:,} without r in one of the two)" if dropped else "")
     if binned:
-        count += f". Binned: more than {limit:,} genes can't be selected one by one; filter for points."
+        count += f". Binned; up to {limit:,} genes are drawn as points, to be selected one by one."
     heading = f"{y_name} against {x_name}, {'genes in bins' if binned else 'one point a gene'}"
     return theme.finish(figure, heading, lines + words.wrapped(count), height=460, selectable=not binned)
 

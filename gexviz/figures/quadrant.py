@@ -94,7 +94,7 @@ def quadrants(
         across, up = (np.linspace(-reach, reach, BINS) for reach in values.reach)
         hover = f"{words.safe(model)} %{{x:.3g}}<br>eQTL slope %{{y:.3g}}"
         figure.add_trace(count_heatmap(*values.clipped, (across, up), what="pairs", hover=hover))
-        lines += words.wrapped(f"Binned: more than {limit:,} pairs can't be selected one by one; filter for points.")
+        lines += words.wrapped(f"Binned; up to {limit:,} pairs are drawn as points, to be selected one by one.")
     shown = table.index.isin(list(selected or ())) if binned else np.ones(len(table), dtype=bool)
     with_bars = table.index if bars and len(table) <= BARS else selected
     for trace in _traces(table[shown], values.only(shown), effect, (names, selected, with_bars)):
