@@ -110,7 +110,7 @@ def button(page: str, opened: Opened, selection: Selection) -> None:
         st.form_submit_button(
             "Keep", icon=":material/bookmark_add:", type="primary", on_click=partial(_keep, page, opened, selection)
         )
-    failure(_keeping(page, selection))
+        failure(_keeping(page, selection))
 
 
 def _is_chosen(key: str) -> bool:
