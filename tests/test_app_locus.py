@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 import cohorts
@@ -24,8 +25,9 @@ from gexviz.cohort.windows import Window
 from gexviz.explaining import effects
 from gexviz.explaining.attributions import METHODS
 from gexviz.explaining.target import target
+from gexviz.tasks import Progress
 from gexviz.ui import locus_exports, locus_regions, locus_work, opening, tables
-from gexviz.ui.jobs import Jobs
+from gexviz.ui.jobs import Job, Jobs
 from gexviz.ui.locus_variants import facts
 
 TABLE = '\n[models.elsewhere]\nfamily = "table"\npredictions = "elsewhere.tsv"\nscale = "log"\n'
@@ -151,6 +153,25 @@ def test_long_work_is_tried_and_then_asked_about(tmp_path: Path, monkeypatch: py
             button.click()
         app = until_quiet(app.run())
     assert "In-silico mutagenesis" in track_names(app) and "takes about" not in said(app)
+
+
+def test_who_cancels_during_the_trial_hears_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locus_work, "TRIAL", 0.0)
+    monkeypatch.setattr(locus_work, "ASK_ABOVE", 1e-9)
+
+    def work(progress: Progress) -> None:
+        progress(1, 100, "a base")
+        if cancelled:
+            job.cancel()
+        progress(2, 100, "a base")
+
+    ends = {}
+    for cancelled in (True, False):
+        wanted = locus_work.Wanted("key", "Work", "bases", work)
+        job = Job("key", "Work", partial(locus_work._tried, wanted))
+        job.run()
+        ends[cancelled] = job.state, type(job.result)
+    assert ends == {True: ("cancelled", type(None)), False: ("done", locus_work.TooLong)}
 
 
 def test_a_model_of_slow_forward_passes_is_not_begun(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,10 +190,10 @@ def _tried(wanted: Wanted, progress: Progress) -> Any:
     def watched(done: int, total: int, label: str) -> None:
         if not first:
             first.append((time.monotonic(), done))
+        progress(done, total, label)  # whoever cancels hears that it was cancelled, not how long it would take
         spent, more = time.monotonic() - first[0][0], done - first[0][1]
         if more > 0 and spent >= TRIAL and (left := spent * (total - done) / more) > ASK_ABOVE:
             raise _StoppedEarly(left)
-        progress(done, total, label)
 
     try:
         return wanted.work(watched)
