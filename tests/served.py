@@ -8,15 +8,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Request
+from playwright.sync_api import TimeoutError as NotInTime
 
 ROOT = Path(__file__).resolve().parents[1]
+SOON = 20_000
+"""Milliseconds in which a page answers, even on a busy machine."""
+
+ROW_HEIGHT = 35
+"""Pixels of a table's row, and of its heading."""
+
 _HERE = {"127.0.0.1", "localhost", "", None}
 
 
@@ -141,7 +148,7 @@ def visiting(browser: Browser, **settings: Any) -> Iterator[Page]:
     """
     context = browser.new_context(**{"viewport": {"width": 1440, "height": 1600}} | settings)
     page = context.new_page()
-    page.set_default_timeout(180_000)  # a busy machine is no failure
+    page.set_default_timeout(90_000)  # a busy machine is no failure
     leaving = watch(page)
     yield page
     context.close()
@@ -157,6 +164,38 @@ def received(page: Page) -> list[bytes]:
 
     page.on("websocket", lambda socket: socket.on("framereceived", note))
     return parts
+
+
+def repeat(act: Callable[[], object], until: Callable[[], object], times: int = 4) -> None:
+    """Do something with the mouse until it is seen to have worked.
+
+    A page that is drawn anew while the mouse is on its way loses a click; a person clicks again.
+
+    Parameters
+    ----------
+    act : callable
+        Looks where the thing is now, and clicks or drags there.
+    until : callable
+        Fails, after :data:`SOON`, as long as nothing has come of it.
+    times : int
+        That it may take.
+    """
+    for _ in range(times - 1):
+        act()
+        with suppress(AssertionError, NotInTime):
+            until()
+            return
+    act()
+    until()
+
+
+def click_row(page: Page, row: int, x: float = 120) -> None:
+    """Click on a row, counted from 1, of a page's first table, so many pixels from its left."""
+    grid = page.locator("[data-testid=stDataFrame]").first
+    grid.scroll_into_view_if_needed()
+    area = grid.bounding_box()
+    assert area
+    page.mouse.click(area["x"] + x, area["y"] + ROW_HEIGHT * (row + 0.5))
 
 
 def until_idle(page: Page) -> None:

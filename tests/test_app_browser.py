@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, Locator, Page, expect
-from served import serve, until_idle, visiting
+from served import SOON, click_row, repeat, serve, until_idle, visiting
 
 import gexviz as gx
 
@@ -42,7 +42,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def visit(page: Page, url: str, charts: int) -> None:
     page.goto(url)
-    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=180_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(charts, timeout=120_000)
     until_idle(page)
 
 
@@ -55,14 +55,20 @@ def marked(page: Page) -> list[int]:
     return page.evaluate(MARKED)
 
 
-def draw_box(page: Page, chart: int) -> None:
-    """Select the left upper half of a chart."""
-    area = page.locator(".js-plotly-plot").nth(chart).locator(".nsewdrag").first.bounding_box()
-    assert area
-    page.mouse.move(area["x"] + 4, area["y"] + 4)
-    page.mouse.down()
-    page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] - 4, steps=6)
-    page.mouse.up()
+def select_some(page: Page, chart: int) -> Locator:
+    """Box the left upper half of a chart; the button that says how many people are selected."""
+    clear = page.get_by_role("button", name=re.compile("selected"))
+
+    def draw() -> None:
+        area = page.locator(".js-plotly-plot").nth(chart).locator(".nsewdrag").first.bounding_box()
+        assert area
+        page.mouse.move(area["x"] + 4, area["y"] + 4)
+        page.mouse.down()
+        page.mouse.move(area["x"] + area["width"] / 2, area["y"] + area["height"] - 4, steps=6)
+        page.mouse.up()
+
+    repeat(draw, until=lambda: expect(clear).to_be_visible(timeout=SOON))
+    return clear
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -79,7 +85,7 @@ def test_a_deep_link_works_on_a_cold_server(study: Path, page: Page, name: str, 
 def test_navigation_keeps_the_selection(address: str, page: Page) -> None:
     visit(page, f"{address}/Gene?gene=GENE2&model=linear", 4)
     page.get_by_role("link", name="Overview").click()
-    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=180_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)
     assert "gene=ENSG00000000002.1" in page.url and "model=linear" in page.url
     page.get_by_role("link", name="Gene", exact=True).click()
     expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible()
@@ -96,9 +102,7 @@ def test_an_unknown_gene_has_links_that_work(address: str, page: Page) -> None:
 def test_people_selected_in_one_chart_are_marked_in_all(address: str, page: Page) -> None:
     visit(page, f"{address}/Gene?gene=GENE0", 4)
     assert set(marked(page)) == {0}
-    draw_box(page, 0)
-    clear = page.get_by_role("button", name=re.compile("selected"))
-    expect(clear).to_be_visible()
+    clear = select_some(page, 0)
     until_idle(page)
     number = int(re.search(r"\d+", clear.inner_text())[0])
     page.wait_for_function(f"() => {{const n = {MARKED}; return n.length === 4 && n.every(i => i === {number})}}")
@@ -114,41 +118,43 @@ def test_people_selected_in_one_chart_are_marked_in_all(address: str, page: Page
 
 def test_a_double_click_where_the_box_was_drawn_ends_the_selection(address: str, page: Page) -> None:
     visit(page, f"{address}/Gene?gene=GENE0", 4)
-    draw_box(page, 1)
-    clear = page.get_by_role("button", name=re.compile("selected"))
-    expect(clear).to_be_visible()
+    clear = select_some(page, 1)
     until_idle(page)
     page.wait_for_timeout(300)
-    area = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first.bounding_box()
-    page.mouse.dblclick(area["x"] + area["width"] - 20, area["y"] + area["height"] - 20)
-    expect(clear).to_have_count(0)
+
+    def click_twice() -> None:
+        area = page.locator(".js-plotly-plot").nth(1).locator(".nsewdrag").first.bounding_box()
+        assert area
+        page.mouse.dblclick(area["x"] + area["width"] - 20, area["y"] + area["height"] - 20)
+
+    repeat(click_twice, until=lambda: expect(clear).to_have_count(0, timeout=SOON))
     page.wait_for_function(f"() => {MARKED}.every(i => i === 0)")
 
 
 def test_a_click_on_a_point_opens_the_gene(address: str, page: Page) -> None:
     visit(page, f"{address}/Overview", 3)
-    place = page.evaluate(
-        """() => {const plot = document.querySelector('.js-plotly-plot');
-            const trace = plot.data.find(t => t.customdata?.length); const id = trace.customdata[0][0];
-            const index = plot.data.indexOf(trace);
-            const point = plot.querySelectorAll('.scatterlayer .trace')[index].querySelector('.point');
-            const box = point.getBoundingClientRect();
-            return {id, x: box.x + box.width / 2, y: box.y + box.height / 2}}"""
-    )
-    page.mouse.move(place["x"], place["y"])
-    page.mouse.click(place["x"], place["y"])
-    expect(page).to_have_url(re.compile(f"/Gene\\?.*gene={re.escape(place['id'])}"))
-    expect(page.locator("h2")).to_have_text(f"GENE{int(place['id'][4:15])}")
+    where = """() => {const plot = document.querySelector('.js-plotly-plot');
+        const trace = plot.data.find(t => t.customdata?.length); const id = trace.customdata[0][0];
+        const index = plot.data.indexOf(trace);
+        const point = plot.querySelectorAll('.scatterlayer .trace')[index].querySelector('.point');
+        const box = point.getBoundingClientRect();
+        return {id, x: box.x + box.width / 2, y: box.y + box.height / 2}}"""
+    gene = page.evaluate(where)["id"]
+
+    def click() -> None:
+        place = page.evaluate(where)
+        page.mouse.move(place["x"], place["y"])
+        page.mouse.click(place["x"], place["y"])
+
+    opened = re.compile(f"/Gene\\?.*gene={re.escape(gene)}")
+    repeat(click, until=lambda: expect(page).to_have_url(opened, timeout=SOON))
+    expect(page.locator("h2")).to_have_text(f"GENE{int(gene[4:15])}")
 
 
 def test_a_click_on_a_row_opens_the_gene(address: str, page: Page) -> None:
     visit(page, f"{address}/Overview", 3)
-    grid = page.locator("[data-testid=stDataFrame]").first
-    grid.scroll_into_view_if_needed()
-    area = grid.bounding_box()
-    assert area
-    page.mouse.click(area["x"] + 120, area["y"] + 35 * 1.5)
-    expect(page).to_have_url(re.compile("/Gene\\?.*gene=ENSG"))
+    opened = re.compile("/Gene\\?.*gene=ENSG")
+    repeat(lambda: click_row(page, 1), until=lambda: expect(page).to_have_url(opened, timeout=SOON))
     expect(page.locator("h2")).to_have_text(re.compile("GENE"))
 
 
@@ -209,8 +215,7 @@ def test_two_visitors_see_their_own_genes(address: str, browser: Browser, page: 
     second = other.new_page()
     visit(page, f"{address}/Gene?gene=GENE0", 4)
     visit(second, f"{address}/Gene?gene=GENE4", 4)
-    draw_box(page, 0)
-    expect(page.get_by_role("button", name=re.compile("selected"))).to_be_visible()
+    select_some(page, 0)
     expect(page.get_by_role("heading", name="GENE0", exact=True)).to_be_visible()
     second.get_by_role("button", name="Previous gene").click()
     expect(second.get_by_role("heading", name="GENE3", exact=True)).to_be_visible()
@@ -234,5 +239,5 @@ def test_a_job_survives_a_change_of_page(tmp_path: Path, page: Page) -> None:
 def test_the_demo_s_first_page_is_its_overview(page: Page, tmp_path: Path) -> None:
     with serve("--results", str(tmp_path)) as running:
         page.goto(running)
-        expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=180_000)
-        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=180_000)
+        expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=120_000)
+        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from app_studies import app_study
 from playwright.sync_api import Browser, expect
-from served import serve, visiting
+from served import SOON, click_row, repeat, serve, visiting
 from streamlit.testing.v1 import AppTest
 
 from gexviz.models.zoo import zoo
@@ -53,12 +53,13 @@ def test_a_click_on_a_row_tells_all_of_a_model(address: str, browser: Browser) -
     with visiting(browser, viewport={"width": 1440, "height": 1200}) as page:
         page.goto(f"{address}/Models")
         grid = page.locator("[data-testid=stDataFrame]")
-        expect(grid).to_be_visible(timeout=180_000)
-        area = grid.bounding_box()
-        assert area
+        expect(grid).to_be_visible(timeout=120_000)
         xpresso = [family for family, model in zoo().items() if model.status == "opens"].index("xpresso")
-        page.mouse.click(area["x"] + 17, area["y"] + 35 * (xpresso + 1.5))
-        expect(page.locator("h3")).to_have_text("xpresso")
+        told = page.locator("h3")
+        repeat(
+            lambda: click_row(page, xpresso + 1, x=17),
+            until=lambda: expect(told).to_have_text("xpresso", timeout=SOON),
+        )
         expect(page.get_by_text("Agarwal & Shendure 2020")).to_be_visible()
         expect(page.get_by_text("gexviz models fetch xpresso")).to_be_visible()
         expect(page.locator("[data-testid=stTable]")).to_contain_text("0.007")

@@ -45,13 +45,13 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def visit(page: Page, url: str) -> None:
     page.goto(url)
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=180_000)
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=120_000)
     until_idle(page)
 
 
 def session_page(page: Page, address: str) -> None:
     page.goto(f"{address}/Session")
-    expect(page.get_by_role("heading", name="Session", exact=True)).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("heading", name="Session", exact=True)).to_be_visible(timeout=120_000)
     until_idle(page)
 
 
@@ -142,7 +142,7 @@ def test_a_copied_link_names_nobody_and_no_path_on_any_page(tmp_path: Path, page
         found = [copied(page)]
         for name in ("Data", "Overview", "Gene", "Locus", "Mismatches"):
             page.goto(f"{address}/{name}?gene=GENE0&model=net&{junk}")
-            expect(page.get_by_role("button", name="Copy link")).to_be_visible(timeout=180_000)
+            expect(page.get_by_role("button", name="Copy link")).to_be_visible(timeout=120_000)
             until_idle(page)
             found.append(copied(page))
     for link in found:
@@ -161,8 +161,8 @@ def test_a_file_is_opened_and_returned_notes_stand_beside_their_gene(study: Path
         session_page(page, address)
         page.get_by_role("tab", name="Open a file").click()
         page.locator("input[type=file]").last.set_input_files(file)
-        expect(page.get_by_text("as they are now")).to_be_visible(timeout=180_000)
-        expect(page.locator(".js-plotly-plot:visible").first).to_be_visible(timeout=180_000)
+        expect(page.get_by_text("as they are now")).to_be_visible(timeout=120_000)
+        expect(page.locator(".js-plotly-plot:visible").first).to_be_visible(timeout=120_000)
         page.get_by_role("tab", name="Notes").click()
         page.locator("input[type=file]").first.set_input_files(returned)
         expect(page.get_by_text("notes.jsonl: 1 new, 0 known already")).to_be_visible()
@@ -186,7 +186,7 @@ def test_the_shared_file_and_report_are_downloaded(study: Path, page: Page) -> N
         session_page(page, address)
         page.get_by_role("tab", name="Share").click()
         page.get_by_role("button", name="Make the file").click()
-        expect(page.get_by_text("No table in it has a row for each person")).to_be_visible(timeout=180_000)
+        expect(page.get_by_text("No table in it has a row for each person")).to_be_visible(timeout=120_000)
         for name, begins in (("Session file", b"PK"), ("Report", b"<!doctype html>")):
             with page.expect_download() as saved:
                 page.get_by_role("button", name=re.compile(f"^.*{name} \\(")).click()

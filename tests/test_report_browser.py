@@ -47,7 +47,7 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
         expected = REFUSED if attacked else ONE_STYLE
         page.on("console", lambda m: said.append(m.text) if m.type == "error" and expected not in m.text else None)
         page.goto((tmp_path / "elsewhere.html").as_uri())
-        page.wait_for_selector("html[data-figures=drawn]", timeout=180_000)
+        page.wait_for_selector("html[data-figures=drawn]", timeout=120_000)
         return page
 
     yield opening

@@ -121,7 +121,7 @@ def test_an_unexpected_error_tells_the_browser_nothing(
     log = tmp_path / "log"
     with running(script, "--study", str(study), log=log) as failing:
         page.goto(failing.address)
-        expect(page.get_by_text(said).first).to_be_visible(timeout=180_000)
+        expect(page.get_by_text(said).first).to_be_visible(timeout=120_000)
         until_idle(page)
         sent = b"".join(parts) + page.content().encode()
     assert any(said.encode() in part for part in parts), "what was sent was not looked at"
@@ -155,7 +155,7 @@ def test_the_server_itself_asks_nobody_elsewhere(study: Path, page: Page, tmp_pa
         with running("app.py", "--study", str(study), environment=environment) as watched:
             for name in ("Data", "Overview", "Gene"):
                 page.goto(f"{watched.address}/{name}")
-                expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=180_000)
+                expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=120_000)
                 until_idle(page)
             assert upgrade(watched, origin="http://evil.example") == 403
         over.set()
@@ -168,16 +168,16 @@ def test_a_study_outside_the_allowed_folders_is_not_shown(study: Path, page: Pag
     with running("app.py", "--study", str(study), "--allow-root", str(tmp_path)) as server:
         for name in ("Overview", "Data", "Locus"):
             page.goto(f"{server.address}/{name}")
-            expect(page.get_by_text("not in a folder that may be read here")).to_be_visible(timeout=180_000)
+            expect(page.get_by_text("not in a folder that may be read here")).to_be_visible(timeout=120_000)
     assert b"GENE0" not in b"".join(parts) and b"P000" not in b"".join(parts)
 
 
 def test_it_works_under_a_path(study: Path, page: Page) -> None:
     with running("app.py", "--study", str(study), options=["--server.baseUrlPath=/tools/gexviz"]) as server:
         page.goto(f"{server.address}/Gene?gene=GENE2")
-        expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible(timeout=180_000)
+        expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible(timeout=120_000)
         page.get_by_role("link", name="Overview").click()
-        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=180_000)
+        expect(page.locator(".js-plotly-plot")).to_have_count(3, timeout=120_000)
         assert page.url.startswith(f"{server.address}/Overview?") and "gene=ENSG00000000002.1" in page.url
 
 

@@ -73,26 +73,26 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("name", PAGES)
-def test_without_a_login_no_page_tells_anything(address: str, page: Page, name: str) -> None:
-    parts = received(page)
-    page.goto(f"{address}/{name}")
-    expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=180_000)
-    page.wait_for_timeout(500)
-    sent = b"".join(parts)
-    assert b"Log in" in sent
-    assert not [word for word in HIDDEN if word in sent]
+def test_without_a_login_no_page_tells_anything(address: str, page: Page) -> None:
+    for name in PAGES:
+        parts = received(page)
+        page.goto(f"{address}/{name}")
+        expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=120_000)
+        page.wait_for_timeout(500)
+        sent = b"".join(parts)
+        assert b"Log in" in sent, name
+        assert not [word for word in HIDDEN if word in sent], name
 
 
 def goes_in_and_out(page: Page, address: str) -> None:
     page.goto(f"{address}/Overview")
-    page.get_by_role("button", name="Log in").click(timeout=180_000)
-    expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=180_000)
+    page.get_by_role("button", name="Log in").click(timeout=120_000)
+    expect(page.get_by_text("SIMULATED DATA")).to_be_visible(timeout=120_000)
     page.goto(f"{address}/Gene?gene=GENE2")
-    expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("heading", name="GENE2", exact=True)).to_be_visible(timeout=120_000)
     assert "ana@lab.org" not in page.url
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=120_000)
 
 
 @pytest.mark.browser
@@ -114,11 +114,11 @@ def test_somebody_else_logs_in_in_vain(address: str, provider: Provider, page: P
     provider.person = person
     parts = received(page)
     page.goto(f"{address}/Overview")
-    page.get_by_role("button", name="Log in").click(timeout=180_000)
-    expect(page.get_by_text("not one of the people whom this server is for")).to_be_visible(timeout=180_000)
+    page.get_by_role("button", name="Log in").click(timeout=120_000)
+    expect(page.get_by_text("not one of the people whom this server is for")).to_be_visible(timeout=120_000)
     assert not [word for word in HIDDEN if word in b"".join(parts)]
     page.get_by_role("button", name="Log out").click()
-    expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("button", name="Log in")).to_be_visible(timeout=120_000)
 
 
 @pytest.mark.browser
@@ -133,5 +133,5 @@ def test_without_settings_that_can_be_read_nobody_enters(
     arguments = ["--study", str(study)] + ([] if secrets == "[auth\n" else ["--require-login"])
     with running("app.py", *arguments, options=[f"--secrets.files={path}"]) as server:
         page.goto(f"{server.address}/Data")
-        expect(page.get_by_text("nobody is let in")).to_be_visible(timeout=180_000)
+        expect(page.get_by_text("nobody is let in")).to_be_visible(timeout=120_000)
     assert not [word for word in HIDDEN if word in b"".join(parts)]

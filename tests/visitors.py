@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.async_api import Browser, Error, Page, Request, async_playwright, expect
 
-FLAGS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+FLAGS = ["--no-sandbox", "--enable-unsafe-swiftshader"]
 STEPS = ("Overview", "Gene", "Locus", "Mismatches")
 _IDLE = "document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
 _GENES_DRAWN = """() => [...document.querySelectorAll('.js-plotly-plot')].filter(p => p.offsetParent)
