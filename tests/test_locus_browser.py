@@ -142,7 +142,7 @@ def test_two_haplotypes_are_compared_without_a_trace_in_the_url(address: str, st
 
 def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_path: Path) -> None:
     toml = cohorts.make_study(tmp_path, people=6, models=MODELS)
-    blocks = [{"channels": 96, "width": 33, "pool": 2}, {"channels": 128, "width": 33, "pool": 2}]
+    blocks = [{"channels": 64, "width": 33, "pool": 2}, {"channels": 96, "width": 33, "pool": 2}]
     config = CnnConfig(
         format="gexviz-cnn-1", window=4_600, anchor=400, blocks=blocks, hidden=[4], scale="log2 expression",
         strand="gene_strand", haplotypes="output_mean",
