@@ -96,7 +96,8 @@ def _negative_in_words(up: pd.DataFrame, model: str) -> str:
     text = f"{model}: r below 0 at {words.percent(float(negative.mean()))} of genes"
     if sure.any():
         share = words.percent(float(negative[sure].mean()))
-        text += f", and at {share} of the {int(sure.sum()):,} with q < {SIGNIFICANT} ({up['null'].iloc[0]} null)"
+        below = f"q < {SIGNIFICANT}".replace(" ", "\N{NO-BREAK SPACE}")
+        text += f", and at {share} of the {int(sure.sum()):,} with {below} ({up['null'].iloc[0]} null)"
     return text
 
 
@@ -158,7 +159,7 @@ def _quadrants(figure: go.Figure, reach: float, models: tuple[str, str]) -> None
     for left, bottom, xanchor, yanchor, text in corners:
         figure.add_annotation(
             x=left, y=bottom, xref="paper", yref="paper", xanchor=xanchor, yanchor=yanchor, text=text, showarrow=False,
-            font={"size": 11, "color": theme.QUIET}, bgcolor="rgba(255,255,255,0.75)", borderpad=2,
+            font={"size": 11, "color": theme.QUIET}, borderpad=2,
         )  # fmt: skip
 
 
