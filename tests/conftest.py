@@ -17,11 +17,13 @@ _IN_CI = bool(os.environ.get("CI"))
 _SOFTWARE_GL = ["--no-sandbox", "--enable-unsafe-swiftshader"]
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Run a test in a browser once more if it fails, and name it in the summary: a busy machine may lose a click.
 
-    What is broken fails twice.
+    What is broken fails twice. ``-p no:rerunfailures`` shows a first failure.
     """
+    if not config.pluginmanager.hasplugin("rerunfailures"):
+        return
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=1))

@@ -25,16 +25,14 @@ CELLS = [
 MARKED = """[...document.querySelectorAll('.js-plotly-plot')].map(plot => plot.data
     .filter(trace => trace.customdata && trace.selectedpoints)
     .flatMap(trace => Array.from(trace.selectedpoints, n => trace.customdata[n][0])).sort())"""
+BEGUN = "[...document.querySelectorAll('.jp-InputPrompt')].some(prompt => /[*0-9]/.test(prompt.textContent))"
 DRAWN = "document.querySelectorAll('.js-plotly-plot .scatterlayer .point').length >= 700"
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory):
-    """A server with both front-ends and one notebook; its address."""
+    """A server with both front-ends; its address and its folder."""
     folder = tmp_path_factory.mktemp("jupyter")
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "linked.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -48,8 +46,7 @@ def jupyter(tmp_path_factory):
     address = f"http://127.0.0.1:{port}"
     try:
         _until_up(server, address)
-        _start_kernel(address)
-        yield address
+        yield address, folder
     finally:
         server.terminate()
         server.wait(timeout=20)
@@ -68,12 +65,19 @@ def _until_up(server, address):
     raise RuntimeError("the server did not start in three minutes")
 
 
-def _start_kernel(address):
-    """Begin the notebook's kernel here, so that no front-end has to ask which one."""
-    wanted = {"path": "linked.ipynb", "name": "linked.ipynb", "type": "notebook", "kernel": {"name": "python3"}}
+@pytest.fixture
+def notebook(jupyter):
+    """A notebook that nobody has run; its kernel is begun here, so that no front-end has to ask which one."""
+    address, folder = jupyter
+    cells = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in CELLS])
+    cells.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    name = f"linked{len(list(folder.glob('*.ipynb')))}.ipynb"
+    nbformat.write(cells, folder / name)
+    wanted = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
     asked = urllib.request.Request(address + "/api/sessions", json.dumps(wanted).encode(), method="POST")
     with urllib.request.urlopen(asked, timeout=180) as answer:
         assert answer.status == 201
+    return name
 
 
 def _answer(dialog):
@@ -87,43 +91,58 @@ def _answer(dialog):
         (waiting if waiting.count() else dialog.locator(".jp-mod-accept")).first.click(timeout=3_000)
 
 
+def _until(page, expression):
+    """Whether something comes true in half a minute, while dialogs are answered, or nothing runs that could make it."""
+    for _ in range(10):
+        with contextlib.suppress(NotInTime):
+            page.wait_for_function(expression, timeout=3_000)
+            return True
+        dialog = page.locator(".jp-Dialog")
+        if dialog.count():  # neither waiting nor the mouse has Playwright answer it
+            _answer(dialog.first)
+        elif not page.evaluate(BEGUN):
+            return False
+    return False
+
+
 def _run_all(page):
-    """Run all cells until the figures are drawn; again if the front-end, still busy with its start, lost a part."""
-    for _ in range(3):
+    """Run all cells until the figures are drawn.
+
+    A front-end that is still busy with its start asks for a kernel that it has, and loses what it was told to run: it
+    is told again.
+    """
+    for _ in range(10):
         page.locator(".lm-MenuBar-itemLabel").get_by_text("Run", exact=True).click()
         page.locator(".lm-Menu-itemLabel").get_by_text("Run All Cells", exact=True).click()
-        with contextlib.suppress(NotInTime):
-            page.wait_for_function(DRAWN, timeout=60_000)
+        if _until(page, DRAWN):
             return
     raise AssertionError("no figures were drawn")
 
 
 def _select_some(page):
     """Draw a box in the first figure; again if the figure was drawn anew meanwhile, which ends a box begun."""
-    for _ in range(3):
+    for _ in range(4):
         area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
         x, y = area["x"], area["y"]
         page.mouse.move(x + 5, y + 5)
         page.mouse.down()
         page.mouse.move(x + 0.5 * area["width"], y + 0.6 * area["height"], steps=5)
         page.mouse.up()
-        with contextlib.suppress(NotInTime):
-            page.wait_for_function(f"(([one, other]) => other.length > 3 && '' + one === '' + other)({MARKED})",
-                                   timeout=30_000)  # fmt: skip
+        if _until(page, f"(([one, other]) => other.length > 3 && '' + one === '' + other)({MARKED})"):
             return
     raise AssertionError("nobody is marked in the other figure")
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("path", ["lab/tree", "notebooks"])
-def test_people_boxed_in_one_widget_are_marked_in_another(jupyter, browser, path):
+def test_people_boxed_in_one_widget_are_marked_in_another(jupyter, notebook, browser, path):
     context = browser.new_context(viewport={"width": 1300, "height": 1500})
     page = context.new_page()
     page.set_default_timeout(90_000)
     page.add_locator_handler(page.locator(".jp-Dialog"), _answer, no_wait_after=True)
     leaving = watch(page)
     try:
-        page.goto(f"{jupyter}/{path}/linked.ipynb")
+        page.goto(f"{jupyter[0]}/{path}/{notebook}")
         page.wait_for_selector(".jp-Notebook .jp-Cell")
         page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
         _run_all(page)
