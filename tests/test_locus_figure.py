@@ -57,7 +57,7 @@ def test_more_tracks_have_less_detail_and_say_so():
     assert 10_000 < sum(track.marks(region) for track in lower) <= 20_000
     figure = locus_figure(tracks, region, title="nine")
     assert count_marks(figure.data) <= 20_000
-    steps = [int(re.search(r"in each (\d+) bp", text)[1]) for text in headers(figure)]
+    steps = [int(re.search(r"per (\d+) bp", text)[1]) for text in headers(figure)]
     assert len(set(steps)) == 1 and steps[0] > 7
     assert fitted(tracks[:2], region) == tracks[:2]
 

@@ -265,6 +265,12 @@ def test_duplicated_samples(study):
     assert "a sample is in the file twice (Duplicated sample name 'P000')" in found["found"]
 
 
+def test_people_without_a_population(study):
+    edit(study.parent / "samples.tsv", "population", "popul")
+    found = row(run(study), "samples.tsv", "population")
+    assert found["status"] == "warn" and "no column population" in found["found"]
+
+
 def test_a_split_that_nobody_has(study):
     with study.open("a") as out:
         out.write('[models.m]\nfamily = "table"\ntrained_on = ["train"]\n')

@@ -50,6 +50,7 @@ def test_covariates_are_turned(tmp_path):
     ("reader", "text", "words"),
     [
         (read_samples, "sample\tpop\nA\tx\nB\tx\nA\ty\n", ["sample A is there 2 times", "rows 2 and 4"]),
+        (read_samples, "sample\tpop\n" + "A\tx\n" * 8, ["A is there 8 times", "rows 2, 3, 4, 5, 6 and 3 more"]),
         (read_samples, "sample\tpop\nA\tx\n\ty\n", ["no sample", "row 3"]),
         (read_samples, "sample,pop\nA,x\n", ["commas"]),
         (read_samples, "sample\tpop\tpop\nA\tx\ty\n", ["'pop' is there twice"]),

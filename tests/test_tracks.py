@@ -127,7 +127,7 @@ def test_narrow_attribution_is_each_base_and_wide_the_strongest_of_bins():
     assert [text for *_, text in found] == base_names(inside)
 
     drawn = AttributionTrack(table, UNIT, most=120).draw(region)
-    assert drawn.note == "largest |value| in each 9 bp"
+    assert drawn.note == "largest |value| per 9 bp"
     found = bar_values(drawn.traces)
     bins = (inside["position"] - region.start) // 9
     expected = inside.groupby(bins)["value"].agg(lambda v: v.iloc[v.abs().argmax()])
@@ -179,7 +179,7 @@ def test_the_wide_heatmap_is_the_strongest_of_each_base():
         np.testing.assert_array_equal(np.asarray(heat.z)[row], expected)
         named = dict(zip(base_names(table, base), table[base], strict=True))
         assert [named[n] for n in heat.customdata[row]] == expected.tolist()
-    assert drawn.note == "largest |value| in each 8 bp"
+    assert drawn.note == "largest |value| per 8 bp"
 
 
 def test_a_logo_has_letters_up_to_300_bp_and_bars_above():

@@ -96,6 +96,9 @@ def people(cohort: Cohort) -> Iterator[Row]:
     table = cohort.people
     columns = ", ".join(table.columns) or "no other column"
     yield Row(file, "opens", "ok", f"{len(table):,} samples, none twice; {columns}")
+    if "population" not in table:
+        todo = "if people are of several populations, add it: figures and evaluations tell them apart by it"
+        yield Row(file, "population", "warn", "no column population", todo)
     splits = set(table["split"]) if "split" in table else set()
     for name, model in cohort.config.models.items():
         if unknown := sorted(set(model.trained_on) - splits):

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from scipy import special
 
 from gexviz.cohort.bgzf import check_whole
-from gexviz.cohort.tables import no_name_twice, read_header, read_tsv, text_cell
+from gexviz.cohort.tables import no_name_twice, read_header, read_tsv, rows_in_words, text_cell
 from gexviz.config import Transform
 from gexviz.errors import GexvizError
 
@@ -186,11 +186,11 @@ def _no_gene_twice(genes: pd.Index, path: Path) -> None:
     twice = genes.duplicated(keep=False)
     if twice.any():
         gene = genes[twice][0]
-        rows = [f"{row + 2:,}" for row in np.flatnonzero(genes == gene)]
+        rows = np.flatnonzero(genes == gene)
         raise GexvizError(
-            f"gene {gene} is there {len(rows)} times",
+            f"gene {gene} is there {len(rows):,} times",
             file=path,
-            place="rows " + " and ".join(rows),
+            place=rows_in_words(rows),
             expected="one row for each gene",
             remedy="keep one of them (for transcripts: sum them, or keep the gene's own row)",
         )

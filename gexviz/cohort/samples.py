@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from gexviz.cohort.tables import read_header, read_tsv
+from gexviz.cohort.tables import read_header, read_tsv, rows_in_words
 from gexviz.errors import GexvizError
 
 
@@ -79,11 +79,11 @@ def _unique(ids: pd.Series, path: Path, *, what: str) -> None:
     twice = ids.duplicated(keep=False)
     if twice.any():
         first = ids[twice].iloc[0]
-        rows = [f"{row + 2:,}" for row in np.flatnonzero(ids == first)]
+        rows = np.flatnonzero(ids == first)
         raise GexvizError(
-            f"{what} {first} is there {len(rows)} times",
+            f"{what} {first} is there {len(rows):,} times",
             file=path,
-            place="rows " + " and ".join(rows),
+            place=rows_in_words(rows),
             expected=f"one row for each {what}",
             remedy="remove the others",
         )

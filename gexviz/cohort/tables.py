@@ -20,6 +20,7 @@ from gexviz.errors import GexvizError
 _NULLS = ["", "NA", "NaN", "nan", "N/A", "NULL", "null", "None"]
 _EXCEL = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SEPARATORS = {",": "commas", ";": "semicolons", " ": "spaces"}
+_NAMED = 5
 _COPY = "copy or download it again"
 
 
@@ -149,6 +150,14 @@ def text_cell(path: Path, frame: pd.DataFrame, row: int, column: str, found: str
         expected="a number, or NA",
         remedy="correct the cell, or take the column out if it isn't a sample",
     )
+
+
+def rows_in_words(rows: Sequence[int]) -> str:
+    """Name rows of a file, ``rows 2 and 4``, by where they stand below its heading (0-based); of many the first few."""
+    named = [f"{row + 2:,}" for row in rows[:_NAMED]]
+    if len(rows) > _NAMED:
+        named.append(f"{len(rows) - _NAMED:,} more")
+    return f"rows {', '.join(named[:-1])} and {named[-1]}"
 
 
 def _gzipped(path: Path) -> bool:

@@ -44,7 +44,7 @@ def bin_ends(bins: np.ndarray, region: Region, step: int) -> tuple[np.ndarray, n
 
 def in_words(what: str, step: int) -> str:
     """Say that a track is binned."""
-    return f"largest |{what}| in each {step:,} bp" if step > 1 else ""
+    return f"largest |{what}| per {step:,} bp" if step > 1 else ""
 
 
 def count_bins(table: pd.DataFrame, region: Region, most: int) -> int:

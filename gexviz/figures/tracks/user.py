@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gexviz.figures import theme, words
+from gexviz.figures.tracks import binning
 from gexviz.figures.tracks.base import MOST, Drawn, Region, overlapping, span
 from gexviz.figures.tracks.lanes import Named, boxes, name_labels, pack_named, place_name
 
@@ -81,7 +82,7 @@ class UserTrack:
             hovertemplate=f"<b>%{{customdata}}</b><br>%{{y:.4g}} {words.safe(self.unit)}<extra></extra>",
             showlegend=False,
         )
-        note = f"largest |value| in each {step:,} bp" if step > 1 else ""
+        note = binning.in_words("value", step)
         axis = {"title": self.unit, "range": span(values)}
         return Drawn([steps], self.height, axis, note)
 
