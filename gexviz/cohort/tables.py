@@ -152,7 +152,7 @@ def text_cell(path: Path, frame: pd.DataFrame, row: int, column: str, found: str
     )
 
 
-def rows_in_words(rows: Sequence[int]) -> str:
+def rows_in_words(rows: np.ndarray) -> str:
     """Name rows of a file, ``rows 2 and 4``, by where they stand below its heading (0-based); of many the first few."""
     named = [f"{row + 2:,}" for row in rows[:_NAMED]]
     if len(rows) > _NAMED:
