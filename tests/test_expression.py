@@ -90,8 +90,8 @@ def cell(row, column, value):
     [
         (cell(1, "S3", "high"), ["'high' is not a number", "row 3", "ENSG02.4", "column S3"]),
         (cell(1, "S3", "Inf"), ["not a number", "row 3", "ENSG02.4", "column S3"]),
-        (cell(2, "gene", "ENSG01.1"), ["ENSG01.1 is there 2 times", "rows 2 and 4"]),
-        (cell(0, "gene", ""), ["no gene id", "row 2"]),
+        (cell(2, "gene", "ENSG01.1"), ["ENSG01.1 is there 2 times", "rows 2 and 4", "its id in column gene"]),
+        (cell(0, "gene", ""), ["no gene id", "row 2, column gene"]),
         (VALUES.reset_index().rename(columns={"S4": "S1"}), ["'S1' is there twice", "columns 2 and 5"]),
         (VALUES.iloc[:0].reset_index(), ["no rows"]),
     ],
@@ -116,6 +116,7 @@ def test_bad_tables_name_the_place(tmp_path, table, words):
         ("gene\tS\xe4\nA\t1\n".encode("latin-1"), ["UTF-8"]),
         (b"", ["empty"]),
         (gzip.compress(b"gene\tS1\n" + b"A\t1\n" * 5_000, mtime=0)[:60], ["unpack"]),
+        (b"#chr\tstart\tend\tscore\tstrand\tS1\n" + b"1\t5\t9\t.\t+\t2\n" * 2, ["gene . is there", "column score"]),
         (b"#chr\tstart\tend\tgene\tS1\nchr1\tx\t9\tA\t1\n", ["no position", "row 2", "(gene A)"]),
         (b"#chr\tstart\tend\tgene\tS1\nchr1\t9\t9\tA\t1\n", ["no position", "start < end"]),
         (b"#chr\tstart\tend\tpid\tgid\tS1\nchr1\t8\t9\tA\tG\t1\n", ["'G' is not a number", "column gid"]),

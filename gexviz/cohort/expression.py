@@ -65,7 +65,7 @@ def read_expression(path: str | Path, transform: Transform = "none") -> Expressi
     table, fixed = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_text(path)
     key = table.columns[3 if fixed > 1 else 0]
     genes = pd.Index(table[key].astype("str"), name="gene")
-    _no_gene_twice(genes, path)
+    _no_gene_twice(genes, str(key), path)
     raw = table.iloc[:, fixed:].set_axis(genes, axis=0)
     if raw.shape[1] == 0 or raw.shape[0] == 0:
         raise GexvizError(
@@ -182,7 +182,7 @@ def _positions(fixed: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
 
 
-def _no_gene_twice(genes: pd.Index, path: Path) -> None:
+def _no_gene_twice(genes: pd.Index, column: str, path: Path) -> None:
     twice = genes.duplicated(keep=False)
     if twice.any():
         gene = genes[twice][0]
@@ -191,10 +191,13 @@ def _no_gene_twice(genes: pd.Index, path: Path) -> None:
             f"gene {gene} is there {len(rows):,} times",
             file=path,
             place=rows_in_words(rows),
-            expected="one row for each gene",
+            expected=f"one row for each gene, its id in column {column}",
             remedy="keep one of them (for transcripts: sum them, or keep the gene's own row)",
         )
     if (genes == "").any():
         raise GexvizError(
-            "a row has no gene id", file=path, place=f"row {int(np.argmax(genes == '')) + 2:,}", expected="a gene id"
+            "a row has no gene id",
+            file=path,
+            place=f"row {int(np.argmax(genes == '')) + 2:,}, column {column}",
+            expected="a gene id",
         )
