@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import signal
 import subprocess
@@ -253,6 +254,17 @@ def test_an_interrupt_stops_all_processes_in_order(toml):
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130 and said.strip().startswith("stopped;") and said.count("\n") == 1
     assert not (toml.parent / "p.tsv").exists()
+
+
+def miss_a_heartbeat():
+    """What a worker says that is stopped between two heartbeats."""
+    logging.getLogger("distributed.worker").error("Failed to communicate with scheduler during heartbeat.")
+
+
+def test_workers_that_are_stopped_say_nothing(capfd):
+    with local_executor(2) as executor:
+        list(run([Task("a", miss_a_heartbeat, ())], executor))
+    assert capfd.readouterr().err == ""
 
 
 def fail(label):
