@@ -195,7 +195,7 @@ def test_files_that_change_while_the_server_runs_are_read_again(
     table = pd.read_csv(tmp_path / "linear.tsv", sep="\t", index_col=0)
     table.iloc[:2].to_csv(tmp_path / "linear.tsv", sep="\t")
     app = until_quiet(opened(toml, monkeypatch, "Overview"))
-    assert "linear can't serve 2 genes" in texts(app)
+    assert "linear can't serve 2 genes" in texts(app) and "out-of-fold" not in texts(app)
 
 
 def test_a_typo_in_the_toml_is_one_readable_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,6 +255,9 @@ def test_the_demo_shows_its_data_with_no_click(
     app = until_quiet(opened(demo, monkeypatch, page))
     assert not app.exception and not app.error
     assert len(app.get("plotly_chart")) == {"Data": 1, "Overview": 3, "Gene": 4, "Locus": 3}[page]
+    if page == "Overview":
+        served = "enet can't serve 5 genes (no weights for this gene: 5)."
+        assert f"{served} Shown are the out-of-fold predictions of its training." in texts(app)
 
 
 @pytest.mark.real

@@ -53,7 +53,7 @@ def body(view: View) -> None:
     with right, readable("the distributions"):
         figure = overview.r_distribution(kept)
         show_chart(figure, "distributions", "Distribution of r across people for each model")
-    _notes(view)
+    _notes(view, evaluated)
     with readable("the table of genes"):
         _genes_table(view, kept, verdicts)
     with readable("the benchmark"):
@@ -154,12 +154,15 @@ def _point_clicked(view: View) -> None:
         open_gene(view.selection, gene)
 
 
-def _notes(view: View) -> None:
-    """Genes that a model can't serve."""
+def _notes(view: View, evaluated: dict[str, pd.DataFrame]) -> None:
+    """Genes that a model can't serve, and where an r of theirs is from all the same."""
     for model in view.selection.models:
-        note = unavailable_note(model, tables.coverage(view.study, view.version, model))
+        there = tables.coverage(view.study, view.version, model)
+        note = unavailable_note(model, there)
         if note:
-            st.caption(note)
+            found = evaluated[model]["pearson"].dropna().index if model in evaluated else ()
+            shown = not there.unserved.isdisjoint(found)
+            st.caption(note + (" Shown are the out-of-fold predictions of its training." if shown else ""))
 
 
 def _genes_table(view: View, kept: dict[str, pd.DataFrame], verdicts: pd.Series | None) -> None:

@@ -86,11 +86,14 @@ class Coverage(NamedTuple):
         What has changed since.
     unavailable : dict
         Reason -> genes.
+    unserved : frozenset of str
+        Ids of the genes that are unavailable.
     """
 
     counts: dict[str, int]
     stale: str | None
     unavailable: dict[str, int]
+    unserved: frozenset[str]
 
     @property
     def waiting(self) -> int:
@@ -102,12 +105,13 @@ class Coverage(NamedTuple):
 def coverage(_study: Study, version: str, model: str) -> Coverage:
     """Count a model's predictions by state."""
     status = _study.status(model)
-    unavailable = status.loc[status["state"] == "unavailable", "reason"].value_counts()
+    unavailable = status.loc[status["state"] == "unavailable", "reason"]
     stale = status.loc[status["state"] == "stale", "reason"]
     return Coverage(
         {str(k): int(v) for k, v in status["state"].value_counts().items()},
         None if stale.empty else str(stale.iloc[0]),
-        {str(k): int(v) for k, v in unavailable.items()},
+        {str(k): int(v) for k, v in unavailable.value_counts().items()},
+        frozenset(unavailable.index),
     )
 
 
