@@ -53,3 +53,18 @@ def browser():
             pytest.skip(message)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def slow_packages(tmp_path, monkeypatch):
+    """A ``PYTHONPATH`` by which :mod:`slow_family` is an installed package's family; it is one here as well."""
+    import slow_family  # not above: with it come numpy and its threads
+
+    from gexviz.models import registry
+
+    packages = tmp_path / "packages"
+    slow_family.install(packages)
+    monkeypatch.syspath_prepend(packages)
+    registry._installed.cache_clear()
+    yield os.pathsep.join([str(packages), str(Path(slow_family.__file__).parent)])
+    registry._installed.cache_clear()

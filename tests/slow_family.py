@@ -12,6 +12,11 @@ from gexviz.models.base import GeneLocus, ModelSpec
 from gexviz.models.options import ModelOptions
 
 WINDOW, ANCHOR = 600, 400
+HELD = "held"
+"""A file beside the weights; while it is there, every prediction takes as many seconds as it says."""
+
+WAITING = "waiting"
+"""A file that a prediction makes when it begins to take so long."""
 
 
 class Options(ModelOptions):
@@ -19,9 +24,6 @@ class Options(ModelOptions):
 
     weights: Path
     """An array (4, window)."""
-
-    held: str
-    """A file; while it is there, every prediction takes a second."""
 
 
 class Slow:
@@ -42,12 +44,20 @@ class Slow:
         return {"weights": sha256_of(self._options.weights)}
 
     def predict_sequences(self, onehot: np.ndarray) -> np.ndarray:
-        if Path(self._options.held).exists():
-            time.sleep(1)
+        folder = self._options.weights.parent
+        if (folder / HELD).exists():
+            (folder / WAITING).touch()
+            time.sleep(float((folder / HELD).read_text()))
         return np.asarray((onehot * self._weights).sum(axis=(1, 2)))
 
 
 open_model = Slow
+
+
+def write_model(folder: Path) -> str:
+    """Write random weights, and give the lines of a study that opens them as ``net``."""
+    np.save(folder / "weights.npy", np.random.default_rng(0).normal(0, 0.1, (4, WINDOW)))
+    return '\n[models.net]\nfamily = "slow"\nweights = "weights.npy"\n'
 
 
 def install(folder: Path) -> None:

@@ -1,13 +1,11 @@
 """The Locus page in a real browser, from a real server."""
 
-import os
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cohorts
-import numpy as np
 import pytest
 import slow_family
 from playwright.sync_api import Browser, Page, expect
@@ -17,7 +15,6 @@ from test_app_locus import net_study
 import gexviz as gx
 from gexviz.explaining.ism import stored_mutagenesis
 from gexviz.explaining.target import target
-from gexviz.models import registry
 
 pytestmark = pytest.mark.browser
 
@@ -139,24 +136,11 @@ def test_two_haplotypes_are_compared_without_a_trace_in_the_url(address: str, st
     page.wait_for_function(DRAWN, arg="second person", timeout=120_000)  # kept in the session
 
 
-@pytest.fixture
-def slow_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A ``PYTHONPATH`` by which :mod:`slow_family` is an installed package's family, here as well."""
-    packages = tmp_path / "packages"
-    slow_family.install(packages)
-    monkeypatch.syspath_prepend(packages)
-    registry._installed.cache_clear()
-    yield os.pathsep.join([str(packages), str(Path(slow_family.__file__).parent)])
-    registry._installed.cache_clear()
-
-
 def test_work_is_cancelled_and_when_run_again_survives_leaving(page: Page, tmp_path: Path, slow_packages: str) -> None:
-    held = tmp_path / "held"
-    model = f'\n[models.net]\nfamily = "slow"\nweights = "weights.npy"\nheld = "{held}"\n'
-    toml = cohorts.make_study(tmp_path, people=6, models=model)
-    np.save(tmp_path / "weights.npy", np.random.default_rng(0).normal(0, 0.1, (4, slow_family.WINDOW)))
+    toml = cohorts.make_study(tmp_path, people=6, models=slow_family.write_model(tmp_path))
     gx.load(toml).gene("GENE0").effects("net")
-    held.touch()  # no machine is so fast that the work is done before it is cancelled
+    held = tmp_path / slow_family.HELD
+    held.write_text("1")  # no machine is so fast that the work is done before it is cancelled
     with running("app.py", "--study", str(toml), environment={"PYTHONPATH": slow_packages}) as server:
         page.goto(f"{server.address}/Locus?gene=GENE0")
         page.get_by_role("button", name="Compute it").first.click(timeout=120_000)
