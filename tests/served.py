@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, Request
-from playwright.sync_api import TimeoutError as NotInTime
+from playwright.sync_api import Browser, Error, Page, Request
 
 ROOT = Path(__file__).resolve().parents[1]
 SOON = 20_000
@@ -174,15 +173,15 @@ def repeat(act: Callable[[], object], until: Callable[[], object], times: int = 
     Parameters
     ----------
     act : callable
-        Looks where the thing is now, and clicks or drags there.
+        Looks where the thing is now, and clicks or drags there; fails if it isn't there.
     until : callable
         Fails, after :data:`SOON`, as long as nothing has come of it.
     times : int
         That it may take.
     """
     for _ in range(times - 1):
-        act()
-        with suppress(AssertionError, NotInTime):
+        with suppress(AssertionError, Error):
+            act()
             until()
             return
     act()

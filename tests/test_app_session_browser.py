@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -67,6 +68,15 @@ def kept(page: Page) -> list[str]:
     return page.get_by_role("link", name=re.compile(r"^\D*\d+\. ")).all_inner_texts()
 
 
+def until_kept(study: Path, words: str) -> None:
+    """Wait until the draft has these words as its question or findings."""
+    draft = Draft(gx.load(study).results.folder)
+    end = time.monotonic() + 90
+    while words not in (draft.state().question, draft.state().findings):
+        assert time.monotonic() < end, "it was not kept"
+        time.sleep(0.2)
+
+
 def test_what_is_kept_survives_a_reload_a_crash_and_another_window(study: Path, page: Page) -> None:
     with running("app.py", "--study", str(study)) as server:
         other = page.context.new_page()
@@ -79,13 +89,11 @@ def test_what_is_kept_survives_a_reload_a_crash_and_another_window(study: Path, 
         findings = page.get_by_role("textbox", name="Findings")
         findings.fill("It is the promoter.")
         findings.blur()
-        until_idle(page)
-        page.wait_for_timeout(500)
+        until_kept(study, "It is the promoter.")
         question = other.get_by_role("textbox", name="Question")
         question.fill("Which variant?")
         question.blur()
-        other.wait_for_timeout(500)
-        until_idle(other)
+        until_kept(study, "Which variant?")
         page.reload()
         expect(page.get_by_role("textbox", name="Findings")).to_have_value("It is the promoter.")
         os.kill(server.pid, signal.SIGKILL)
@@ -108,8 +116,8 @@ def test_two_windows_that_change_one_text_are_both_heard(study: Path, page: Page
             box = tab.get_by_role("textbox", name="Findings")
             box.fill(words)
             box.blur()
-            tab.wait_for_timeout(500)
-            until_idle(tab)
+            if tab is page:
+                until_kept(study, words)
         expect(other.get_by_text("Another window changed this text")).to_be_visible()
         other.get_by_role("button", name="Keep both").click()
         expect(other.get_by_role("textbox", name="Findings")).to_have_value("mine\ntheirs")

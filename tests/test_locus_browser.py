@@ -72,9 +72,9 @@ def test_a_deep_link_works_on_a_cold_server(study: Path, page: Page, tmp_path: P
 def test_a_click_on_a_lollipop_chooses_the_variant(address: str, page: Page) -> None:
     visit(page, f"{address}/Locus?gene=GENE0")
     expect(page.get_by_role("heading", name=re.compile("1:4,|1:5,"))).to_be_visible()
-    assert len(page.evaluate(LOLLIPOPS)) >= 2
 
     def first() -> dict:
+        page.wait_for_function(f"() => ({LOLLIPOPS})().length >= 2", timeout=SOON)
         return min(page.evaluate(LOLLIPOPS), key=lambda one: one["x"])
 
     chosen = first()

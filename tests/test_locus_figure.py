@@ -278,7 +278,7 @@ def test_zooming_goes_along_the_genome_in_all_rows(browser, tmp_path):
     page.mouse.move(plot[0] + plot[2] * 0.3, plot[1] + plot[3] * 0.9, steps=4)
     page.mouse.move(plot[0] + plot[2] * 0.6, plot[1] + plot[3] * 0.9, steps=4)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    page.wait_for_function(f"was => ({ranges})()[0][0] !== was", arg=before[0][0])
     after = page.evaluate(ranges)
     page.close()
     assert after[1:] == before[1:]

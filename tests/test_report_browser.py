@@ -99,11 +99,10 @@ def test_an_unknown_gene_is_refused_and_leaving_is_warned_of(opened: Callable[..
     overview.get_by_label("Your note").fill("This one?")
     overview.get_by_role("button", name="Add note").click()
     assert overview.locator(".note").count() == 0
-    asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    page.close(run_before_unload=True)
-    page.context.pages[0].wait_for_timeout(500)
-    assert asked == ["beforeunload"]
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
 
 
 def test_tables_sort_filter_copy_and_download(opened: Callable[..., Page], tmp_path: Path) -> None:
@@ -150,7 +149,8 @@ def test_the_locus_zooms_and_hovers(opened: Callable[..., Page]) -> None:
     page.mouse.down()
     page.mouse.move(place["x"] + 0.6 * place["width"], y, steps=5)
     page.mouse.up()
-    page.wait_for_timeout(500)
+    zoomed = "was => document.querySelector('#plot-view-3-1').layout.xaxis.range[0] !== was"
+    page.wait_for_function(zoomed, arg=before[0])
     after = plot.evaluate("plot => plot.layout.xaxis.range")
     share = (after[1] - after[0]) / (before[1] - before[0])
     assert share == pytest.approx(0.3, abs=0.02)
