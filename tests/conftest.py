@@ -8,6 +8,11 @@ import pytest
 from hypothesis import settings
 from playwright import sync_api
 
+from gexviz.lazy import lazy
+
+registry = lazy("gexviz.models.registry")  # with it comes numpy, which looks at OMP_NUM_THREADS
+slow_family = lazy("slow_family")
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is loaded
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
@@ -58,10 +63,6 @@ def browser():
 @pytest.fixture
 def slow_packages(tmp_path, monkeypatch):
     """A ``PYTHONPATH`` by which :mod:`slow_family` is an installed package's family; it is one here as well."""
-    import slow_family  # not above: with it come numpy and its threads
-
-    from gexviz.models import registry
-
     packages = tmp_path / "packages"
     slow_family.install(packages)
     monkeypatch.syspath_prepend(packages)
