@@ -21,6 +21,25 @@ class Progress(Protocol):
         """Take note that `done` of `total` tasks are finished, the last of them `label`."""
 
 
+def inside(progress: Progress | None, stored: int, piece: int, whole: int) -> Progress | None:
+    """Progress within a piece that is not stored yet: it can be cancelled there, and is never told to be finished.
+
+    Parameters
+    ----------
+    progress : Progress or None
+        Of the whole.
+    stored, piece, whole : int
+        How much is stored already, how much the piece is, and how much there is in all.
+    """
+    if progress is None:
+        return None
+
+    def told(done: int, total: int, label: str) -> None:
+        progress(min(stored + piece * done // total, stored + piece - 1), whole, label)
+
+    return told
+
+
 class Task(NamedTuple):
     """One call, independent of all others. For Dask, `function` and `args` must pickle."""
 

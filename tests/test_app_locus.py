@@ -25,8 +25,9 @@ from gexviz.cohort.windows import Window
 from gexviz.explaining import effects
 from gexviz.explaining.attributions import METHODS
 from gexviz.explaining.target import target
+from gexviz.explaining.tiles import Tiling
 from gexviz.tasks import Progress
-from gexviz.ui import locus_exports, locus_regions, locus_work, opening, tables
+from gexviz.ui import locus_exports, locus_regions, locus_stretches, locus_work, opening, tables
 from gexviz.ui.jobs import Job, Jobs
 from gexviz.ui.locus_variants import facts
 
@@ -122,9 +123,10 @@ def test_the_work_of_a_new_gene_is_stored(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(locus_work, "PATIENCE", 0.0)
     app = opened(toml, monkeypatch, "Locus", gene="GENE1")
     assert "Variant effects of GENE1 with net: see the progress above" in said(app)
+    assert "The effects of the variants are not computed yet" in said(app)
     gate.set()
     app = until_quiet(until_quiet(app))
-    assert "see the progress above" not in said(app) and not app.error
+    assert "see the progress above" not in said(app) and "not computed yet" not in said(app) and not app.error
     study = gx.load(toml)
     assert effects.stored_effects(study, "net", study.locus("ENSG00000000001.1")) is not None
     whole = target(study, "net", study.locus("ENSG00000000001.1"))
@@ -357,15 +359,51 @@ def test_own_files_are_shown_and_broken_ones_said(
 
 def test_only_the_open_tab_is_drawn(computed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = locus_page(computed, monkeypatch)
-    keys = {"running", "additivity", "epistasis", "linearity"}
+    keys = {"running", "additivity", "epistasis", "linearity", "stretches"}
     drawn = {k for k in keys if any(c.proto.id.endswith(f"-{k}") for c in app.get("plotly_chart"))}
     assert drawn <= {"running"}
     for tab, key in (("Additivity", "additivity"), ("Epistasis", "epistasis"),
-                     ("Gradient against mutagenesis", "linearity")):  # fmt: skip
+                     ("Gradient against mutagenesis", "linearity"), ("Stretches", "stretches")):  # fmt: skip
         app.session_state["locus_tabs"] = tab
         app = until_quiet(app.run())
         drawn = {k for k in keys if any(c.proto.id.endswith(f"-{k}") for c in app.get("plotly_chart"))}
         assert drawn == {key} and not app.exception and not app.error
+
+
+@pytest.mark.parametrize("how", ["deletion", "shuffle"])
+def test_stretches_of_the_chosen_sequence(computed: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    study = gx.load(computed)
+    person = str(study.samples.index[3])
+    app = locus_page(computed, monkeypatch, region="1:4701-5000")
+    app.selectbox(key="first_sequence").set_value(person).run()
+    app.session_state["locus_tabs"] = "Stretches"
+    app.session_state["stretches_how"] = how
+    app = until_quiet(app.run())
+    assert app.number_input(key="stretches of 300").value == 5
+    app.number_input(key="stretches of 300").set_value(60)
+    app = until_quiet(app.run())
+    assert not app.exception and not app.error
+    found = study.gene("GENE0").tiles("net", "1:4701-5000", Tiling(how, 60, 60), sample=person, copy=1, progress=never)
+    (bars,) = [t for t in figure_of(app, "stretches")["data"] if t["type"] == "bar"]
+    assert numbers(bars["y"]) == pytest.approx(found.table["effect"].tolist())
+    assert f"{len(found.table)} stretches; the largest effect: 1:4," in said(app) and person not in said(app)
+
+
+def never(done: int, total: int, label: str) -> None:
+    raise AssertionError("it is stored")
+
+
+def test_stretches_of_a_slow_model_are_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net_study(tmp_path)
+    app = locus_page(tmp_path / "study.toml", monkeypatch)
+    monkeypatch.setattr(locus_stretches, "ASK_ABOVE", 0.0)
+    monkeypatch.setattr(locus_work, "ASK_ABOVE", 1e-9)
+    app.session_state["locus_tabs"] = "Stretches"
+    app = until_quiet(app.run())
+    assert "10 bp stretches of GENE0 deleted with net takes about" in said(app)
+    next(b for b in app.button if b.label.startswith("Compute it")).click()
+    app = until_quiet(app.run())
+    assert "takes about" not in said(app) and figure_of(app, "stretches")["data"]
 
 
 def test_n_in_a_haplotype_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

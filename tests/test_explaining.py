@@ -18,7 +18,7 @@ from gexviz.explaining.agreement import linearity as gx_linearity
 from gexviz.explaining.locus import own_track
 from gexviz.explaining.regions import parse_region
 from gexviz.explaining.target import target
-from gexviz.explaining.tiles import Tiling
+from gexviz.explaining.tiles import Tiling, fitting_width
 from gexviz.figures.drivers import running_figure
 from gexviz.models.onehot import one_hot
 
@@ -321,6 +321,49 @@ def test_deleted_tiles_are_deletions_in_a_vcf(study, strand, whose):
         assert row.effect == pytest.approx(expected, abs=1e-5)
     again = study.gene(gene).tiles("net", region, Tiling("deletion", 20, 40), progress=_never)
     pd.testing.assert_frame_equal(again.table, found.table)
+
+
+def test_deletions_know_what_lies_beside_the_window(study, toml, tmp_path):
+    """Two people whose windows are the same, and not what moves into them."""
+    tiling = Tiling("deletion", 150, 150)
+    gene, index = study.gene("GENE0"), study.haplotypes("net", "GENE0").index
+    copies = [(sample, copy) for sample in index.index for copy in (1, 2)]
+    seen = {}
+    for sample, copy in copies:
+        one = target(study, "net", study.locus("GENE0"), sample=sample, copy=copy)
+        seen.setdefault(one.background.sequence.tobytes(), []).append((sample, copy))
+    alike = max(seen.values(), key=len)
+    assert len(alike) > 1
+    found = [gene.tiles("net", None, tiling, sample=sample, copy=copy).table for sample, copy in alike]
+    assert any(not found[0].equals(other) for other in found[1:])
+    for i, (sample, copy) in enumerate(alike):
+        elsewhere = gx.load(toml, tmp_path / f"alone {i}").gene("GENE0")
+        fresh = elsewhere.tiles("net", None, tiling, sample=sample, copy=copy)
+        pd.testing.assert_frame_equal(fresh.table, found[i])
+
+
+@pytest.mark.parametrize("how", ["deletion", "shuffle"])
+def test_tiles_that_were_stopped_go_on_from_there(study, toml, tmp_path, how):
+    tiling = Tiling(how, 10, 10, n=3)
+    told = []
+
+    def stop(done, total, label):
+        told.append((done, total))
+        if done >= 20:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        study.gene("GENE0").tiles("net", None, tiling, progress=stop)
+    assert told[-1][1] == 60 and 20 <= told[-1][0] < 32  # the second piece of 16 was not stored
+    found = study.gene("GENE0").tiles("net", None, tiling, progress=lambda *now: told.append(now[:2]))
+    assert told[-1] == (44, 44)
+    alone = gx.load(toml, tmp_path / "alone").gene("GENE0").tiles("net", None, tiling)
+    pd.testing.assert_frame_equal(found.table, alone.table)
+
+
+def test_about_a_hundred_tiles_fit():
+    lengths = [1, 300, 600, 2_000, 10_500, 196_608]
+    assert [fitting_width(length) for length in lengths] == [5, 5, 10, 20, 200, 2_000]
 
 
 def test_shuffled_tiles_have_a_spread(study):

@@ -13,6 +13,7 @@ from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import nn
 
 from gexviz.analysis import ism, memory
+from gexviz.analysis import tiles as analysis_tiles
 from gexviz.analysis.prediction import predict_sequences
 from gexviz.cohort.genotypes import Genotypes
 from gexviz.cohort.haplotypes import build_haplotypes
@@ -367,6 +368,17 @@ def test_deletions_are_those_of_personal_haplotypes(seed, strand, width, anchor)
         model, whole[first : first + 40], np.array([[index, index + width]]), flanks, reverse=strand == "-"
     )
     assert model.seen[1] == expected
+
+
+def test_slow_predictions_are_told_of_one_by_one(monkeypatch):
+    """Whoever cancels does not wait for a whole tile of a long model."""
+    model, sequence, told = Reads(200, 100), random_dna(200, 5), []
+    stretches = ism.tiles(50, 110, 20, 20)
+    at_once = ism.window_shuffle(model, sequence, stretches, n=4)
+    monkeypatch.setattr(analysis_tiles, "_SECONDS", 0.0)
+    slowly = ism.window_shuffle(model, sequence, stretches, n=4, progress=lambda *now: told.append(now[:2]))
+    assert told == [(done // 4, 3) for done in range(1, 13)]
+    np.testing.assert_array_equal(slowly.effect, at_once.effect)
 
 
 def test_shuffles_keep_dinucleotides_and_their_spread_is_told(demo_cnn):

@@ -5,6 +5,7 @@ Indices are 0-based and half-open, into the sequence in the model's own directio
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from gexviz.models.base import PredictsSequences
 from gexviz.tasks import Progress
 
 _BATCH_BYTES = 8_000_000
+_SECONDS = 1.0  # of work from one word about the progress to the next
 
 
 class TileEffects(NamedTuple):
@@ -173,20 +175,28 @@ def _effects(
     altered: Callable[[int, int], np.ndarray],
     progress: Progress | None,
 ) -> TileEffects:
-    """Predict the alterations of each stretch, (k, length), some stretches at a time."""
+    """Predict the alterations of each stretch, (k, length); as many at a time as take about a second."""
+    begin = time.perf_counter()
     original = predict_within_memory(model, sequence[None])[0]
+    seconds = time.perf_counter() - begin  # of a sequence, about
     effect, sd = np.zeros(len(stretches)), np.full(len(stretches), np.nan)
     done = 0
     while done < len(stretches):
         batch = [altered(*stretches[done].tolist())]
         room = max(1, _BATCH_BYTES // batch[0].size)
         batch += [altered(*stretch) for stretch in stretches[done + 1 : done + room].tolist()]
-        values = predict_within_memory(model, np.concatenate(batch)).reshape(len(batch), -1) - original
+        sequences, parts, at = np.concatenate(batch), [], 0
+        while at < len(sequences):
+            begin, size = time.perf_counter(), max(1, int(_SECONDS / max(seconds, 1e-5)))
+            parts.append(predict_within_memory(model, sequences[at : at + size]))
+            at += len(parts[-1])
+            seconds = (time.perf_counter() - begin) / len(parts[-1])
+            if progress is not None:
+                progress(done + at // len(batch[0]), len(stretches), "tiles")
+        values = np.concatenate(parts).reshape(len(batch), -1) - original
         here = slice(done, done + len(batch))
         effect[here] = values.mean(axis=1)
         if values.shape[1] > 1:
             sd[here] = values.std(axis=1, ddof=1)
         done += len(batch)
-        if progress is not None:
-            progress(done, len(stretches), "tiles")
     return TileEffects(stretches[:, 0], stretches[:, 1], effect, sd)

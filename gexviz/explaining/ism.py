@@ -20,7 +20,7 @@ from gexviz.figures.tracks.logo import LogoTrack
 from gexviz.files import written_whole
 from gexviz.lazy import lazy
 from gexviz.results import Part
-from gexviz.tasks import Progress
+from gexviz.tasks import Progress, inside
 
 if TYPE_CHECKING:
     from gexviz.analysis.ism import Mutagenesis
@@ -164,7 +164,7 @@ def mutagenesis(
         while done < len(waiting):
             began = time.monotonic()
             piece = waiting[done : done + together]
-            inner = _inside(progress, done * CHUNK, len(piece) * CHUNK, len(waiting) * CHUNK)
+            inner = inside(progress, done * CHUNK, len(piece) * CHUNK, len(waiting) * CHUNK)
             results.put_parts(key, _computed(running, piece, len(target.background.sequence), inner))
             done += len(piece)
             if progress is not None:
@@ -186,17 +186,6 @@ def stored_mutagenesis(target: Target, region: tuple[int, int], *, plain: bool =
 
 def _key(target: Target, plain: bool) -> str:  # noqa: FBT001
     return target.key("ism", ism.SCHEMA, plain)
-
-
-def _inside(progress: Progress | None, stored: int, piece: int, whole: int) -> Progress | None:
-    """Progress within a piece that is not stored yet: it can be cancelled there, and is never told to be finished."""
-    if progress is None:
-        return None
-
-    def told(done: int, total: int, label: str) -> None:
-        progress(min(stored + piece * done // total, stored + piece - 1), whole, label)
-
-    return told
 
 
 def _computed(running: Mutagenesis, chunks: list[int], length: int, progress: Progress | None) -> dict[str, Part]:

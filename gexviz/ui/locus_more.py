@@ -23,6 +23,7 @@ from gexviz.ui.charts import show_chart
 from gexviz.ui.frame import readable
 from gexviz.ui.locus_exports import file_name
 from gexviz.ui.locus_looked import Looked
+from gexviz.ui.locus_stretches import stretches
 from gexviz.ui.locus_work import Wanted
 from gexviz.ui.messages import plain
 
@@ -30,17 +31,22 @@ _KEEP: Literal["session"] = "session"
 _LARGEST = 6
 """Variants of the epistasis matrix where fewer than two are drivers."""
 
-DRIVERS, ADDITIVE, EPISTASIS, LINEAR = "Drivers", "Additivity", "Epistasis", "Gradient against mutagenesis"
+DRIVERS, ADDITIVE, EPISTASIS = "Drivers", "Additivity", "Epistasis"
+LINEAR, STRETCHES = "Gradient against mutagenesis", "Stretches"
+_OF_VARIANTS = (DRIVERS, ADDITIVE, EPISTASIS)
 
 
 def tabs(looked: Looked) -> None:
     """Show the tabs; only the open one does anything."""
-    assert looked.effects is not None
-    names = [DRIVERS, ADDITIVE] + [EPISTASIS, LINEAR] * (looked.first is not None)
-    draw = {DRIVERS: _drivers, ADDITIVE: _additivity, EPISTASIS: _epistasis, LINEAR: _linearity}
+    names = [DRIVERS, ADDITIVE] + [EPISTASIS, LINEAR, STRETCHES] * (looked.first is not None)
+    draw = {DRIVERS: _drivers, ADDITIVE: _additivity, EPISTASIS: _epistasis, LINEAR: _linearity, STRETCHES: stretches}
     for name, tab in zip(names, st.tabs(names, key="locus_tabs", on_change="rerun"), strict=True):
-        if tab.open:
-            with tab, readable(name.lower()):
+        if not tab.open:
+            continue
+        with tab, readable(name.lower()):
+            if looked.effects is None and name in _OF_VARIANTS:
+                st.caption("The effects of the variants are not computed yet.")
+            else:
                 draw[name](looked)
 
 

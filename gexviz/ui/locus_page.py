@@ -167,15 +167,14 @@ def _show(looked: Looked, files: Files, export: DeltaGenerator) -> None:
             _agreement(looked, attributions[0])
     with export, readable("the export"):
         locus_exports.exports(looked, attributions[0], sites)
-    if looked.effects is None:
-        return
     st.divider()
-    left, right = st.columns([3, 2], gap="medium")
-    with left, readable("the table of variants"):
-        locus_variants.table(looked)
-    with right, readable("the chosen variant"):
-        locus_variants.panel(looked, motifs)
-    st.divider()
+    if looked.effects is not None:
+        left, right = st.columns([3, 2], gap="medium")
+        with left, readable("the table of variants"):
+            locus_variants.table(looked)
+        with right, readable("the chosen variant"):
+            locus_variants.panel(looked, motifs)
+        st.divider()
     with readable("the rest"):
         locus_more.tabs(looked)
 
