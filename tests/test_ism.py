@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tangermeme.saturation_mutagenesis import saturation_mutagenesis
 from torch import nn
 
-from gexviz.analysis import ism, memory
-from gexviz.analysis import tiles as analysis_tiles
+from gexviz.analysis import ism, memory, pacing
 from gexviz.analysis.prediction import predict_sequences
 from gexviz.cohort.genotypes import Genotypes
 from gexviz.cohort.haplotypes import build_haplotypes
@@ -375,10 +374,15 @@ def test_slow_predictions_are_told_of_one_by_one(monkeypatch):
     model, sequence, told = Reads(200, 100), random_dna(200, 5), []
     stretches = ism.tiles(50, 110, 20, 20)
     at_once = ism.window_shuffle(model, sequence, stretches, n=4)
-    monkeypatch.setattr(analysis_tiles, "_SECONDS", 0.0)
+    monkeypatch.setattr(pacing, "STEP", 0.0)
     slowly = ism.window_shuffle(model, sequence, stretches, n=4, progress=lambda *now: told.append(now[:2]))
     assert told == [(done // 4, 3) for done in range(1, 13)]
     np.testing.assert_array_equal(slowly.effect, at_once.effect)
+    original = float(model.predict_sequences(one_hot(sequence[None]))[0])
+    model.seen.clear()
+    known = ism.window_shuffle(model, sequence, stretches, n=4, original=original)
+    np.testing.assert_array_equal(known.effect, at_once.effect)
+    assert len(model.seen) == 12  # the sequence as it is was not predicted again
 
 
 def test_shuffles_keep_dinucleotides_and_their_spread_is_told(demo_cnn):

@@ -14,6 +14,7 @@ import numpy as np
 
 from gexviz.analysis.incremental import Incremental, NotIncremental
 from gexviz.analysis.memory import out_of_memory, predict_within_memory, too_much_to_keep
+from gexviz.analysis.pacing import Pacing
 from gexviz.analysis.tiles import TileEffects, tiled_deletion, tiles, window_shuffle
 from gexviz.errors import GexvizError
 from gexviz.models.base import Differentiable, PredictsSequences
@@ -46,7 +47,6 @@ _UPPER = 0xDF  # clears the bit that makes a letter lower case
 _TOLERANCE = 1e-5  # of what is recomputed against whole forward passes, on outputs of order 1
 _LARGEST_SHARE = 0.7  # of the whole network's work; from there on plain batches are as fast
 _FIRST_CHECKS, _LATER_CHECKS = 4, 1
-_SECONDS = 1.0  # between two calls of progress, about
 _LABEL = "mutagenesis"
 
 
@@ -106,7 +106,7 @@ class Mutagenesis:
         self.forwards = self._strands
         begin = time.perf_counter()
         self.original = float(predict_within_memory(model, self._sequence[None])[0])
-        self._seconds = time.perf_counter() - begin  # of a mutant, about
+        self._pacing = Pacing(time.perf_counter() - begin)
         self.reason: str | None = "asked for" if plain else self._prepare()
 
     @property
@@ -201,7 +201,7 @@ class Mutagenesis:
         if not abs(np.mean([engine.result for engine in engines]) - self.original) <= self._tolerance():
             return "the network does not give what the model predicts"
         self._engines = engines
-        self._seconds *= engines[0].share
+        self._pacing.seconds *= engines[0].share
         return None
 
     def _tolerance(self) -> float:
@@ -214,16 +214,13 @@ class Mutagenesis:
         base: np.ndarray,
         progress: Progress | None,
     ) -> np.ndarray:
-        """Do some mutants at a time, as many as take about a second, and tell the progress."""
-        done, parts = 0, []
-        while done < len(index):
-            begin, size = time.perf_counter(), max(1, int(_SECONDS / max(self._seconds, 1e-5)))
-            parts.append(effects(index[done : done + size], base[done : done + size]))
-            done += len(parts[-1])
-            self._seconds = (time.perf_counter() - begin) / len(parts[-1])
+        """Do some mutants at a time, and tell the progress."""
+        found = np.zeros(len(index))
+        for here in self._pacing.steps(len(index)):
+            found[here] = effects(index[here], base[here])
             if progress is not None:
-                progress(done, len(index), _LABEL)
-        return np.concatenate(parts) if parts else np.zeros(0)
+                progress(here.stop, len(index), _LABEL)
+        return found
 
     def _check(self, index: np.ndarray, base: np.ndarray, effects: np.ndarray) -> None:
         """Compare a few mutants with plain forward passes; turn to these where they differ."""

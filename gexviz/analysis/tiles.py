@@ -5,20 +5,19 @@ Indices are 0-based and half-open, into the sequence in the model's own directio
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from gexviz.analysis.memory import predict_within_memory
+from gexviz.analysis.pacing import Pacing
 from gexviz.analysis.shuffling import dinucleotide_shuffles
 from gexviz.errors import GexvizError
 from gexviz.models.base import PredictsSequences
 from gexviz.tasks import Progress
 
 _BATCH_BYTES = 8_000_000
-_SECONDS = 1.0  # of work from one word about the progress to the next
 
 
 class TileEffects(NamedTuple):
@@ -69,6 +68,7 @@ def tiled_deletion(
     flanks: tuple[np.ndarray, np.ndarray],
     *,
     reverse: bool = False,
+    original: float | None = None,
     progress: Progress | None = None,
 ) -> TileEffects:
     """Delete one tile after the other, truly: the sequence closes up, and the window fills from its flanks.
@@ -86,6 +86,8 @@ def tiled_deletion(
     reverse : bool
         Whether the window is read on the minus strand. Where the anchor itself is deleted, the base before it *on the
         reference* takes its index, as in personal haplotypes; in the model's direction that is the one after it then.
+    original : float, optional
+        Prediction of the sequence as it is, where that is known.
     progress : callable, optional
         ``progress(done, total, label)``; may raise Cancelled.
 
@@ -115,7 +117,7 @@ def tiled_deletion(
         closed = np.concatenate([whole[:first], whole[first + end - start :]])
         return closed[begin : begin + len(sequence)][None]
 
-    return _effects(model, sequence, stretches, altered, progress)
+    return _effects(model, sequence, stretches, altered, original, progress)
 
 
 def window_shuffle(
@@ -125,6 +127,7 @@ def window_shuffle(
     *,
     n: int = 10,
     seed: int = 7,
+    original: float | None = None,
     progress: Progress | None = None,
 ) -> TileEffects:
     """Shuffle one tile after the other, its dinucleotides kept.
@@ -140,6 +143,8 @@ def window_shuffle(
         Shuffles a tile.
     seed : int
         A tile's shuffles depend on it and on where the tile starts, not on which others are asked for.
+    original : float, optional
+        Prediction of the sequence as it is, where that is known.
     progress : callable, optional
         ``progress(done, total, label)``; may raise Cancelled.
 
@@ -156,7 +161,7 @@ def window_shuffle(
         copies[:, start:end] = dinucleotide_shuffles(sequence[start:end], n, seed + start)
         return copies
 
-    return _effects(model, sequence, _checked(sequence, tiles), altered, progress)
+    return _effects(model, sequence, _checked(sequence, tiles), altered, original, progress)
 
 
 def _checked(sequence: np.ndarray, tiles: np.ndarray) -> np.ndarray:
@@ -173,30 +178,29 @@ def _effects(
     sequence: np.ndarray,
     stretches: np.ndarray,
     altered: Callable[[int, int], np.ndarray],
+    original: float | None,
     progress: Progress | None,
 ) -> TileEffects:
-    """Predict the alterations of each stretch, (k, length); as many at a time as take about a second."""
-    begin = time.perf_counter()
-    original = predict_within_memory(model, sequence[None])[0]
-    seconds = time.perf_counter() - begin  # of a sequence, about
+    """Predict the alterations of each stretch, (k, length)."""
+    if original is None:
+        original = float(predict_within_memory(model, sequence[None])[0])
+    pacing = Pacing()
     effect, sd = np.zeros(len(stretches)), np.full(len(stretches), np.nan)
     done = 0
     while done < len(stretches):
         batch = [altered(*stretches[done].tolist())]
         room = max(1, _BATCH_BYTES // batch[0].size)
         batch += [altered(*stretch) for stretch in stretches[done + 1 : done + room].tolist()]
-        sequences, parts, at = np.concatenate(batch), [], 0
-        while at < len(sequences):
-            begin, size = time.perf_counter(), max(1, int(_SECONDS / max(seconds, 1e-5)))
-            parts.append(predict_within_memory(model, sequences[at : at + size]))
-            at += len(parts[-1])
-            seconds = (time.perf_counter() - begin) / len(parts[-1])
+        sequences = np.concatenate(batch)
+        values = np.empty(len(sequences))
+        for part in pacing.steps(len(sequences)):
+            values[part] = predict_within_memory(model, sequences[part]) - original
             if progress is not None:
-                progress(done + at // len(batch[0]), len(stretches), "tiles")
-        values = np.concatenate(parts).reshape(len(batch), -1) - original
+                progress(done + part.stop // len(batch[0]), len(stretches), "tiles")
+        repeats = values.reshape(len(batch), -1)
         here = slice(done, done + len(batch))
-        effect[here] = values.mean(axis=1)
-        if values.shape[1] > 1:
-            sd[here] = values.std(axis=1, ddof=1)
+        effect[here] = repeats.mean(axis=1)
+        if repeats.shape[1] > 1:
+            sd[here] = repeats.std(axis=1, ddof=1)
         done += len(batch)
     return TileEffects(stretches[:, 0], stretches[:, 1], effect, sd)

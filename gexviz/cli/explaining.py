@@ -98,9 +98,7 @@ def tiles(
     tiling = Tiling(how, width, step)
     with progress("altering") as told:
         found = opened.tiles(model, region, tiling, sample=sample, copy=_copy(copy), progress=told)
-    table = found.table.assign(start=found.table["start"] + 1)
-    table.insert(0, "contig", found.labels.contig)
-    write_table(table, file)
+    write_table(found.rows(), file)
     out.print(f"{file}: {found!r}", markup=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from gexviz.lazy import lazy
 from gexviz.results import Part
 from gexviz.tasks import Progress, inside
 
+memory = lazy("gexviz.analysis.memory")
 tiles = lazy("gexviz.analysis.tiles")
 
 SCHEMA = 2
@@ -98,6 +100,12 @@ class Tiles:
     region: tuple[int, int]
     tiling: Tiling
     table: pd.DataFrame
+
+    def rows(self) -> pd.DataFrame:
+        """The table for people: ``contig``, ``start`` (1-based), ``end``, ``effect``, ``sd``."""
+        found = self.table.assign(start=self.table["start"] + 1)
+        found.insert(0, "contig", self.labels.contig)
+        return found
 
     def figure(self) -> go.Figure:
         """Effects along the region; where tiles overlap, each is drawn over its middle."""
@@ -187,12 +195,18 @@ class _Work:
     def computed(self, piece: np.ndarray, progress: Progress | None) -> Part:
         """Alter the tiles of a piece."""
         model, on, tiling = self._target.model, self._target.background, self._tiling
+        common = {"original": self._original, "progress": progress}
         if self._flanks is None:
-            found = tiles.window_shuffle(model, on.sequence, piece, n=tiling.n, seed=tiling.seed, progress=progress)
+            found = tiles.window_shuffle(model, on.sequence, piece, n=tiling.n, seed=tiling.seed, **common)
         else:
             reverse = on.window.strand == "-"
-            found = tiles.tiled_deletion(model, on.sequence, piece, self._flanks, reverse=reverse, progress=progress)
+            found = tiles.tiled_deletion(model, on.sequence, piece, self._flanks, reverse=reverse, **common)
         return Part(np.stack([found.effect, found.sd]), {})
+
+    @cached_property
+    def _original(self) -> float:
+        """Prediction of the sequence as it is."""
+        return float(memory.predict_within_memory(self._target.model, self._target.background.sequence[None])[0])
 
     def laid_out(self, there: dict[str, Part]) -> Tiles:
         """All pieces on the genome."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import Literal
 
 import streamlit as st
 
-from gexviz.analysis.prediction import predict_sequences
 from gexviz.explaining import tiles
 from gexviz.explaining.target import Target
 from gexviz.explaining.tiles import Tiles, Tiling
@@ -39,9 +37,8 @@ def stretches(looked: Looked) -> None:
     show_chart(found.figure(), "stretches", alt, image=("svg", name))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(plain(_largest(found)))
-        table = found.table.assign(start=found.table["start"] + 1)
         st.download_button(
-            "CSV", partial(csv_bytes, table), f"{name}.csv", key="stretches csv", on_click="ignore",
+            "CSV", partial(csv_bytes, found.rows()), f"{name}.csv", key="stretches csv", on_click="ignore",
             icon=":material/download:",
         )  # fmt: skip
 
@@ -74,9 +71,7 @@ def _wanted(looked: Looked, target: Target, tiling: Tiling) -> Wanted:
 
 def _seconds(target: Target, tiling: Tiling, length: int) -> float:
     """Seconds that it takes, reckoned from one forward pass, if even the first piece takes long; else 0."""
-    begin = time.monotonic()
-    predict_sequences(target.model, target.background.sequence[None])
-    forward = time.monotonic() - begin
+    forward = locus_work.forward_seconds(target)
     first = tiling.predictions(tiles.PIECE * tiling.width)
     return forward * tiling.predictions(length) if forward * first > ASK_ABOVE else 0.0
 

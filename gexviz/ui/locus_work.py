@@ -201,12 +201,16 @@ def _tried(wanted: Wanted, progress: Progress) -> Any:
         return TooLong(stopped.seconds)
 
 
+def forward_seconds(target: Target) -> float:
+    """Seconds of one forward pass, which is done for it."""
+    begin = time.monotonic()
+    predict_sequences(target.model, target.background.sequence[None])
+    return time.monotonic() - begin
+
+
 def _plain_seconds(target: Target, region: tuple[int, int]) -> float:
     """Seconds of mutagenesis, reckoned from one forward pass, if even its first piece takes long; else 0."""
-    sequence = target.background.sequence
-    begin = time.monotonic()
-    predict_sequences(target.model, sequence[None])
-    forward = time.monotonic() - begin
+    sequence, forward = target.background.sequence, forward_seconds(target)
     if forward * 3 * ism.CHUNK <= ASK_ABOVE or analysis_ism.Mutagenesis(target.model, sequence).method == "incremental":
         return 0.0
     return forward * 3 * len(target.background.within(*region))
