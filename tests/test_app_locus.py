@@ -26,6 +26,7 @@ from gexviz.explaining import effects
 from gexviz.explaining.attributions import METHODS
 from gexviz.explaining.target import target
 from gexviz.explaining.tiles import Tiling
+from gexviz.figures import theme
 from gexviz.tasks import Progress
 from gexviz.ui import locus_exports, locus_regions, locus_stretches, locus_work, opening, tables
 from gexviz.ui.jobs import Job, Jobs
@@ -379,13 +380,15 @@ def test_stretches_of_the_chosen_sequence(computed: Path, monkeypatch: pytest.Mo
     app.session_state["locus_tabs"] = "Stretches"
     app.session_state["stretches_how"] = how
     app = until_quiet(app.run())
-    assert app.number_input(key="stretches of 300").value == 5
-    app.number_input(key="stretches of 300").set_value(60)
+    assert app.number_input(key=f"{how} of 300").value == {"deletion": 5, "shuffle": 20}[how]
+    app.number_input(key=f"{how} of 300").set_value(60)
     app = until_quiet(app.run())
     assert not app.exception and not app.error
     found = study.gene("GENE0").tiles("net", "1:4701-5000", Tiling(how, 60, 60), sample=person, copy=1, progress=never)
     (bars,) = [t for t in figure_of(app, "stretches")["data"] if t["type"] == "bar"]
     assert numbers(bars["y"]) == pytest.approx(found.table["effect"].tolist())
+    lowers = [colour == theme.NEGATIVE[0] for colour in bars["marker"]["color"]]
+    assert lowers == (found.table["effect"] < 0).tolist()
     assert f"{len(found.table)} stretches; the largest effect: 1:4," in said(app) and person not in said(app)
 
 

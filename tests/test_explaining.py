@@ -363,7 +363,8 @@ def test_tiles_that_were_stopped_go_on_from_there(study, toml, tmp_path, how):
 
 def test_about_a_hundred_tiles_fit():
     lengths = [1, 300, 600, 2_000, 10_500, 196_608]
-    assert [fitting_width(length) for length in lengths] == [5, 5, 10, 20, 200, 2_000]
+    assert [fitting_width(length, "deletion") for length in lengths] == [5, 5, 10, 20, 200, 2_000]
+    assert [fitting_width(length, "shuffle") for length in lengths] == [20, 20, 20, 20, 200, 2_000]
 
 
 def test_shuffled_tiles_have_a_spread(study):

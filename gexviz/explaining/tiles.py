@@ -33,7 +33,7 @@ PIECE = 16
 
 _HEIGHT = 150
 _COARSE = 100
-_NARROWEST = 5
+_NARROWEST = {"deletion": 5, "shuffle": 20}  # bp; shuffles of less are often what was there
 
 
 class Tiling(NamedTuple):
@@ -68,15 +68,17 @@ class Tiling(NamedTuple):
         return len(tiles.tiles(0, length, self.width, self.step)) * (self.n if self.how == "shuffle" else 1)
 
 
-def fitting_width(length: int) -> int:
-    """Width of tiles side by side that make about 100 of a region, as people would choose it: 1, 2 or 5 times 10^n.
+def fitting_width(length: int, how: Literal["deletion", "shuffle"]) -> int:
+    """Width of tiles side by side that make about 100 of a region, as people would choose it: 1, 2 or 5 times 10^n bp.
 
     Parameters
     ----------
     length : int
         bp of the region.
+    how : {"deletion", "shuffle"}
+        Shuffles are 20 bp or more: of fewer, with their dinucleotides kept, many are what was there.
     """
-    wanted = max(_NARROWEST, length / _COARSE)
+    wanted = max(_NARROWEST[how], length / _COARSE)
     scale = 10 ** int(np.floor(np.log10(wanted)))
     return next(part * scale for part in (1, 2, 5, 10) if part * scale >= wanted)
 
@@ -121,7 +123,7 @@ class Tiles:
         steps["end"] = np.minimum(steps["end"], steps["start"].shift(-1, fill_value=self.region[1]))
         every = "" if self.tiling.step == self.tiling.width else f" every {self.tiling.step:,} bp"
         name = f"{self.tiling.how.capitalize()} of {self.tiling.width:,} bp{every}"
-        track = UserTrack(steps[steps["end"] > steps["start"]], name, self.labels.unit, height=_HEIGHT)
+        track = UserTrack(steps[steps["end"] > steps["start"]], name, self.labels.unit, height=_HEIGHT, signed=True)
         region = Region(self.labels.contig, *self.region)
         lines = [self.labels.subtitle(), self.tiling.words]
         return locus_figure([track], region, title=self.labels.title(), lines=lines)

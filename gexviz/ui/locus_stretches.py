@@ -49,12 +49,13 @@ def _tiling(length: int) -> Tiling:
         how = st.segmented_control(
             "Each stretch is", list(_HOW), default="deletion", required=True, key="stretches_how",
             format_func=lambda how: _HOW[how], persist_state=_KEEP,
-        )  # fmt: skip
+        ) or "deletion"  # fmt: skip
         width = st.number_input(
-            "bp a stretch", 1, length, min(length, tiles.fitting_width(length)), key=f"stretches of {length}",
-            width=150, help="Stretches lie side by side in the region shown above: zoom in to see them finer.",
+            "bp a stretch", 1, length, min(length, tiles.fitting_width(length, how)), key=f"{how} of {length}",
+            width=150, help="Stretches lie side by side in the region shown above: zoom in to see them finer. Of fewer than "
+            "20 bp, with the dinucleotides kept, many shuffles are what was there.",
         )  # fmt: skip
-    return Tiling(how or "deletion", int(width), int(width))
+    return Tiling(how, int(width), int(width))
 
 
 def _wanted(looked: Looked, target: Target, tiling: Tiling) -> Wanted:

@@ -35,6 +35,8 @@ class UserTrack:
         Of the values.
     most, height : int
         Steps or boxes above which there is less detail; height of steps.
+    signed : bool
+        Whether values below 0 mean that something lowers the prediction; they have a colour of their own then.
     """
 
     table: pd.DataFrame
@@ -42,6 +44,7 @@ class UserTrack:
     unit: str = ""
     most: int = MOST
     height: int = 72
+    signed: bool = False
 
     def marks(self, region: Region) -> int:
         """Count the marks that :meth:`draw` makes."""
@@ -77,7 +80,7 @@ class UserTrack:
             x=(left + right) / 2,
             y=values,
             width=right - left,
-            marker={"color": LOOK, "line": {"width": 0}},
+            marker={"color": self._colours(values), "line": {"width": 0}},
             customdata=[place_name(int(a - 0.5), int(b - 0.5)) for a, b in zip(left, right, strict=True)],
             hovertemplate=f"<b>%{{customdata}}</b><br>%{{y:.4g}} {words.safe(self.unit)}<extra></extra>",
             showlegend=False,
@@ -85,6 +88,11 @@ class UserTrack:
         note = binning.in_words("value", step)
         axis = {"title": self.unit, "range": span(values)}
         return Drawn([steps], self.height, axis, note)
+
+    def _colours(self, values: np.ndarray) -> str | list[str]:
+        if not self.signed:
+            return LOOK
+        return np.where(values < 0, theme.NEGATIVE[0], theme.POSITIVE[0]).tolist()
 
     def _placed(self, region: Region) -> tuple[pd.DataFrame, Named, str]:
         """Boxes and their lanes; where they don't fit, all in one lane, joined and without names."""
