@@ -52,8 +52,8 @@ def _tiling(length: int) -> Tiling:
         ) or "deletion"  # fmt: skip
         width = st.number_input(
             "bp a stretch", 1, length, min(length, tiles.fitting_width(length, how)), key=f"{how} of {length}",
-            width=150, help="Stretches lie side by side in the region shown above: zoom in to see them finer. Of fewer than "
-            "20 bp, with the dinucleotides kept, many shuffles are what was there.",
+            width=150, help="Stretches lie side by side in the region shown above: zoom in to see them finer. "
+            "Of fewer than 20 bp, with the dinucleotides kept, many shuffles are what was there.",
         )  # fmt: skip
     return Tiling(how, int(width), int(width))
 
