@@ -45,19 +45,32 @@ def real_cohort():
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """A Chromium, driven by Playwright: one on the path, else Playwright's own. In CI a missing one is a failure."""
+def browsers():
+    """Chromium, driven by Playwright: one on the path, else Playwright's own. In CI a missing one is a failure."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
     with sync_api.sync_playwright() as running:
+
+        def launch():
+            return running.chromium.launch(executable_path=found, args=_SOFTWARE_GL)
+
         try:
-            chromium = running.chromium.launch(executable_path=found, args=_SOFTWARE_GL)
+            launched = [launch()]
         except sync_api.Error as error:
             message = f"no Chromium to drive (`make browser` gets one): {str(error).splitlines()[0]}"
             if _IN_CI:
                 pytest.fail(message)
             pytest.skip(message)
-        yield chromium
-        chromium.close()
+        yield launched, launch
+        launched[-1].close()
+
+
+@pytest.fixture
+def browser(browsers):
+    """A Chromium that runs; a new one if the last one crashed, so that the crash fails no test but its own."""
+    launched, launch = browsers
+    if not launched[-1].is_connected():
+        launched.append(launch())
+    return launched[-1]
 
 
 @pytest.fixture
