@@ -22,7 +22,7 @@ def steps(number: int, gate: threading.Event | None = None, done: list | None = 
     def work(progress):
         for i in range(1, number + 1):
             if gate is not None:
-                assert gate.wait(5)
+                assert gate.wait(60)
             if done is not None:
                 done.append(i)
             progress(i, number, f"gene {i}")

@@ -11,6 +11,9 @@ from gexviz.ui.messages import error_block, plain
 
 _POLL_SECONDS = 1.0
 _FILES = "files"
+_LINES = "lines of jobs"
+_ENDED_LINES = 3
+_BUTTON = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled"}
 
 
 def in_background(jobs: Jobs, key: str, label: str, work: Work) -> Any:
@@ -56,6 +59,8 @@ def checkpoints(jobs: Jobs) -> int:
 def running(jobs: Jobs, seen: int) -> None:
     """Show the jobs that wait or run, and have the page drawn again when results come in.
 
+    A job that ends keeps its line while others go on: no Cancel takes another's place just when somebody clicks on it.
+
     Parameters
     ----------
     jobs : Jobs
@@ -64,28 +69,39 @@ def running(jobs: Jobs, seen: int) -> None:
     """
     if checkpoints(jobs) != seen or any(job.active for job in jobs.all()):
         _poll(jobs, seen)
+    else:
+        st.session_state.pop(_LINES, None)
 
 
 @st.fragment(run_every=_POLL_SECONDS)
 def _poll(jobs: Jobs, seen: int) -> None:
     if checkpoints(jobs) != seen:
         st.rerun()
-    for job in jobs.all():
-        if not job.active:
-            continue
+    for job in _lines(jobs):
         with st.container(horizontal=True, vertical_alignment="bottom", key=f"job {job.key}"):
             st.progress(job.share, text=describe(job))
             st.button(
-                "Stopping…" if job.stopping else "Cancel",
+                "Stopping…" if job.stopping else _BUTTON.get(job.state, "Cancel"),
                 key=f"cancel {job.key}",
-                icon=":material/cancel:",
-                disabled=job.stopping,
+                icon=":material/cancel:" if job.active else None,
+                disabled=job.stopping or not job.active,
                 on_click=job.cancel,
             )
 
 
+def _lines(jobs: Jobs) -> list[Job]:
+    shown: list[str] = st.session_state.get(_LINES, [])
+    active = [job.key for job in jobs.all() if job.active]
+    ended = [key for key in shown if key not in active]
+    kept = [key for key in shown if key in active or key in ended[-_ENDED_LINES:]]
+    st.session_state[_LINES] = kept + [key for key in active if key not in kept]
+    return [job for key in st.session_state[_LINES] if (job := jobs.get(key)) is not None]
+
+
 def describe(job: Job) -> str:
     """A job in a line: what, how far, how long still."""
+    if not job.active:
+        return f"{plain(job.label)}: {job.state}"
     if job.state == "waiting":
         return f"{plain(job.label)}: waits for its turn"
     if not job.total:

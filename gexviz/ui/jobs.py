@@ -65,6 +65,7 @@ class Job:
     ended: float | None = None
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
     _over: threading.Event = field(default_factory=threading.Event, repr=False)
+    _starting: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _next_look: float = field(default=1.0, repr=False)
     _last_look: float = field(default=0.0, repr=False)
 
@@ -97,8 +98,9 @@ class Job:
     def cancel(self) -> None:
         """Stop it: at once if it waits, after the task that it is at if it runs. Finished tasks stay."""
         self._stop.set()
-        if self.state == "waiting":
-            self._end("cancelled")
+        with self._starting:
+            if self.state == "waiting":
+                self._end("cancelled")
 
     def progress(self, done: int, total: int, label: str) -> None:
         """Take note of a finished task; the callback that the work is given."""
@@ -111,9 +113,10 @@ class Job:
 
     def run(self) -> None:
         """Do the work, in the worker's thread."""
-        if self._stop.is_set():
-            return
-        self.state, self.started = "running", time.monotonic()
+        with self._starting:
+            if self._stop.is_set():
+                return
+            self.state, self.started = "running", time.monotonic()
         try:
             self.result = self.work(self.progress)
             self._end("done")
