@@ -85,8 +85,14 @@ def _poll(jobs: Jobs, seen: int) -> None:
                 key=f"cancel {job.key}",
                 icon=":material/cancel:" if job.active else None,
                 disabled=job.stopping or not job.active,
-                on_click=job.cancel,
+                on_click=_cancel,
+                args=(jobs, job.key),
             )
+
+
+def _cancel(jobs: Jobs, key: str) -> None:
+    if (job := jobs.get(key)) is not None:  # the newest of the key: the button may be older than it
+        job.cancel()
 
 
 def _lines(jobs: Jobs) -> list[Job]:
