@@ -96,6 +96,7 @@ def _cancel(jobs: Jobs, key: str) -> None:
 
 
 def _lines(jobs: Jobs) -> list[Job]:
+    """The active jobs, and the last that ended while they were shown: each where it was, new ones below."""
     shown: list[str] = st.session_state.get(_LINES, [])
     active = [job.key for job in jobs.all() if job.active]
     ended = [key for key in shown if key not in active]
